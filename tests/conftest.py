@@ -1,0 +1,66 @@
+"""Fixtures of all tests: one embedded PostgreSQL a run, one migrated database a worker process, sessions rolled back."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from capabilities.kernel.database import Base, make_engine, normalized_url
+from zhongtai.migrate import migrate
+from zhongtai.postgres import start_postgres
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+hypothesis_settings.register_profile("default", deadline=None)
+hypothesis_settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def worker_name() -> str:
+    """The xdist worker, or `main` without xdist."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory, worker_name: str) -> str:
+    """A fresh database of this worker, built by the real migrations."""
+    run_folder = tmp_path_factory.getbasetemp() if worker_name == "main" else tmp_path_factory.getbasetemp().parent
+    server = normalized_url(start_postgres(Path(run_folder) / "postgres", outlive=False))
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "test_{worker_name}"'))
+    admin.dispose()
+    url = server.replace("/postgres?", f"/test_{worker_name}?")
+    assert url != server
+    migrate(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session whose work is rolled back: for tests of business functions, which never commit."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+        session.rollback()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> Iterator[sessionmaker[Session]]:
+    """Sessions that really commit, for concurrency and crash tests; every table is emptied afterwards."""
+    yield sessionmaker(engine, expire_on_commit=False)
+    tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))

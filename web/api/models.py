@@ -1,0 +1,1 @@
+"""Tables of the API: clients and their keys."""

@@ -1,0 +1,27 @@
+"""Every module that declares tables, so that metadata is whole wherever it is needed."""
+
+from __future__ import annotations
+
+import importlib
+
+TABLE_MODULES = (
+    "capabilities.kernel.business",
+    "capabilities.kernel.idempotency",
+    "capabilities.kernel.outbox",
+    "capabilities.user.models",
+    "capabilities.transaction.models",
+    "capabilities.marketing.models",
+    "capabilities.payment.models",
+    "capabilities.account.models",
+    "capabilities.settlement.models",
+    "rules.models",
+    "activities.journal.models",
+    "web.access.models",
+    "web.api.models",
+)
+
+
+def import_all_tables() -> None:
+    """Import the modules; afterwards `Base.metadata` holds every table."""
+    for module in TABLE_MODULES:
+        importlib.import_module(module)
