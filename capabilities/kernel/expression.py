@@ -56,6 +56,8 @@ class Join(StrEnum):
 class Test:
     """One comparison of a field with a literal."""
 
+    __test__ = False  # not a class of tests, whatever pytest makes of its name
+
     field: str
     op: Operator
     value: Any = None
@@ -103,14 +105,14 @@ _WITHOUT_VALUE = {Operator.PRESENT, Operator.MISSING}
 def holds(condition: Condition, facts: Facts) -> bool:
     """Whether the condition is true of the facts, a flat mapping from field to value; absent and None are missing."""
     if isinstance(condition, Test):
-        return test_holds(condition, facts.get(condition.field))
+        return value_passes(condition, facts.get(condition.field))
     if condition.join is Join.ALL:
         return all(holds(part, facts) for part in condition.conditions)
     found = any(holds(part, facts) for part in condition.conditions)
     return found if condition.join is Join.ANY else not found
 
 
-def test_holds(test: Test, seen: Any) -> bool:
+def value_passes(test: Test, seen: Any) -> bool:
     """Whether one test is true of the value seen; None is missing."""
     if test.op is Operator.MISSING:
         return seen is None
