@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from capabilities.kernel.database import Base, make_engine, normalized_url
 from zhongtai.migrate import migrate
 from zhongtai.postgres import start_postgres
+from zhongtai.temporal import await_temporal, find_temporal, start_temporal, stop_process
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 hypothesis_settings.register_profile("default", deadline=None)
@@ -64,3 +66,25 @@ def sessions(engine: Engine) -> Iterator[sessionmaker[Session]]:
     tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Temporal server of this worker, tuned as in production, on a free port."""
+    folder = tmp_path_factory.mktemp("temporal")
+    port = free_port()
+    process = start_temporal(
+        find_temporal(print), port=port, ui_port=None, database_file=folder / "temporal.db", log_file=folder / "log"
+    )
+    try:
+        await_temporal(f"127.0.0.1:{port}", process=process, log_file=folder / "log")
+        yield f"127.0.0.1:{port}"
+    finally:
+        stop_process(process)
