@@ -84,7 +84,11 @@ class Grain:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A named decision: the grains it is asked at, and the effects its rules may have. `stages` numbers to (en, zh)."""
+    """A named decision: the grains it is asked at, and the effects its rules may have. `stages` numbers to (en, zh).
+
+    `hit_policy` says what several matching rules mean: `first` (by priority, then listed order) or `collect` (all).
+    `options` is the type of what a rule set of this decision may declare besides its rules.
+    """
 
     name: str
     en: str
@@ -92,6 +96,8 @@ class Decision:
     grains: tuple[Grain, ...]
     effects: tuple[type[Effect], ...]
     stages: Mapping[int, tuple[str, str]]
+    hit_policy: Literal["first", "collect"] = "first"
+    options: type[BaseModel] | None = None
 
     def grain(self, name: str) -> Grain:
         return next(grain for grain in self.grains if grain.name == name)

@@ -367,6 +367,8 @@ PROMOTIONS = declare(
             Grain("line", "each line", "每一行", {**_SHARED, "line": LineFacts}),
         ),
         effects=(PercentOff, AmountOff, SetPrice, FreeDelivery),
+        hit_policy="collect",
+        options=PricingOptions,
         stages={
             10: ("price", "价格"),
             20: ("items", "单品"),

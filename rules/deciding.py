@@ -1,0 +1,75 @@
+"""Asking a release: which rules hold for these facts, and which of them decides.
+
+Facts are a flat mapping from dotted names to values as the contracts give them: text, whole numbers, booleans, tuples of
+text, dates as ISO text; what is absent or None is missing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any, Protocol
+
+from rules.document import Rule, RuleSetDocument
+from rules.eligibility import eligible, why_ineligible
+from rules.reference import ReferenceRules
+
+__all__ = [
+    "Matcher",
+    "by_priority",
+    "deciding_rule",
+    "eligible",
+    "fire",
+    "matcher_of",
+    "reference_of",
+    "why_ineligible",
+]
+
+Facts = Mapping[str, Any]
+
+MATCHERS_KEPT = 64
+_matchers: OrderedDict[str, Matcher] = OrderedDict()
+_matchers_lock = Lock()
+
+
+class Matcher(Protocol):
+    """What can be asked: the compiled release, or the plain-Python reference."""
+
+    def fire(self, grain: str, facts: Facts, stage: int | None = None) -> tuple[int, ...]:
+        """Positions of the enabled rules of the grain (and stage) whose condition holds, ascending."""
+
+
+def reference_of(document: RuleSetDocument) -> ReferenceRules:
+    """The plain-Python evaluator of a document."""
+    return ReferenceRules(document.rules)
+
+
+def matcher_of(document: RuleSetDocument, content_sha256: str) -> Matcher:
+    """The matcher of a content, shared by everything in this process that has the same content."""
+    with _matchers_lock:
+        matcher = _matchers.get(content_sha256)
+        if matcher is None:
+            matcher = _matchers[content_sha256] = reference_of(document)
+        _matchers.move_to_end(content_sha256)
+        while len(_matchers) > MATCHERS_KEPT:
+            _matchers.popitem(last=False)
+        return matcher
+
+
+def fire(matcher: Matcher, grain: str, facts: Facts, stage: int | None = None) -> tuple[int, ...]:
+    """Positions of the rules whose condition holds. Windows, coupons and traffic are asked by `eligible` afterwards."""
+    return matcher.fire(grain, facts, stage)
+
+
+def by_priority(rule: Rule, position: int) -> tuple[int, int]:
+    """The order rules are heard in: higher priority first, then the listed order."""
+    return (-rule.priority, position)
+
+
+def deciding_rule(
+    document: RuleSetDocument, matcher: Matcher, grain: str, facts: Facts, may_act: Callable[[Rule], bool]
+) -> Rule | None:
+    """Under the policy `first`: of the rules that hold and may act, the one heard first; None where there is none."""
+    fired = sorted(matcher.fire(grain, facts), key=lambda position: by_priority(document.rules[position], position))
+    return next((document.rules[position] for position in fired if may_act(document.rules[position])), None)

@@ -1,0 +1,408 @@
+"""Reads of rules. The live release is read by SQL each time it is asked for; content by its id is kept, as it never changes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Select, case, select, tuple_
+from sqlalchemy.orm import Session
+
+from capabilities.kernel.errors import MissingError
+from capabilities.kernel.identity import BusinessIdentity
+from rules.deciding import Matcher, matcher_of
+from rules.document import RuleSetDocument, content_sha256, document_from_json, release_id_of
+from rules.models import (
+    RuleAuditRow,
+    RuleDraftRow,
+    RulePublicationRow,
+    RuleReleaseRow,
+    RuleSetRow,
+    RuleSubmissionRow,
+)
+
+DOCUMENTS_KEPT = 256
+
+
+@dataclass(frozen=True)
+class LiveRelease:
+    """A release ready to decide. `compiled` is shared by everything in this process that has the same content."""
+
+    release_id: str
+    rule_set_id: str
+    document: RuleSetDocument
+
+    @classmethod
+    def of(cls, document: RuleSetDocument, rule_set_id: str = "") -> LiveRelease:
+        """A document as if it were released: for evaluation of files, drafts and simulations."""
+        return cls(release_id_of(document, rule_set_id), rule_set_id, document)
+
+    @cached_property
+    def content_sha256(self) -> str:
+        return content_sha256(self.document)
+
+    @property
+    def compiled(self) -> Matcher:
+        return matcher_of(self.document, self.content_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """A rule set as lists show it."""
+
+    id: str
+    business: str
+    scenario: str | None
+    decision: str
+    name_en: str
+    name_zh: str
+    live_release_id: str | None
+    live_number: int | None
+    live_since: datetime | None
+    draft_revision: int | None
+    draft_updated_at: datetime | None
+    draft_updated_by: str | None
+    waiting_submission_id: str | None
+    created_at: datetime
+
+    @property
+    def identity(self) -> BusinessIdentity:
+        return BusinessIdentity(self.business, self.scenario)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The open draft of a rule set. Saving wants `revision` as its base."""
+
+    id: str
+    rule_set_id: str
+    business: str
+    revision: int
+    document: RuleSetDocument
+    content_sha256: str
+    based_on_release_id: str | None
+    authors: tuple[str, ...]
+    updated_by: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A submitted draft: `waiting`, `approved`, `sent_back`, or `voided` by a later edit or a moved live release."""
+
+    id: str
+    rule_set_id: str
+    business: str
+    document: RuleSetDocument
+    content_sha256: str
+    compared_with: str | None
+    authors: tuple[str, ...]
+    reason: str
+    status: str
+    submitted_by: str
+    submitted_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    decision_note: str | None
+    release_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release with who made it. `number` counts within its rule set."""
+
+    release_id: str
+    rule_set_id: str
+    business: str
+    number: int
+    document: RuleSetDocument
+    content_sha256: str
+    submitted_by: str
+    approved_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One entry of a rule set's timeline: a release went live, by publishing or by rolling back."""
+
+    sequence: int
+    release_id: str
+    number: int
+    previous_release_id: str | None
+    kind: str
+    reason: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what, when and why."""
+
+    sequence: int
+    rule_set_id: str
+    action: str
+    actor: str
+    reason: str
+    details: dict[str, Any]
+    at: datetime
+
+
+_documents: OrderedDict[str, RuleSetDocument] = OrderedDict()
+_documents_lock = Lock()
+
+
+def live_release(session: Session, decision: str, identity: BusinessIdentity) -> LiveRelease | None:
+    """The release that decides for this identity now: scenario, else business, else platform; sets are never merged."""
+    wanted = [(i.business, i.scenario or "") for i in identity.fallback()]
+    nearest = case(
+        *(((RuleSetRow.business == b) & (RuleSetRow.scenario == s), rank) for rank, (b, s) in enumerate(wanted))
+    )
+    found = session.execute(
+        select(RuleSetRow.id, RuleSetRow.live_release_id)
+        .where(
+            RuleSetRow.decision == decision,
+            RuleSetRow.live_release_id.is_not(None),
+            tuple_(RuleSetRow.business, RuleSetRow.scenario).in_(wanted),
+        )
+        .order_by(nearest)
+        .limit(1)
+    ).one_or_none()
+    if found is None or found.live_release_id is None:
+        return None
+    return LiveRelease(found.live_release_id, found.id, _document_of(session, found.live_release_id))
+
+
+def release_to_decide(session: Session, release_id: str) -> LiveRelease:
+    """A release by id, ready to decide: for repricing and explanations of what an old release did."""
+    rule_set_id = session.scalar(select(RuleReleaseRow.rule_set_id).where(RuleReleaseRow.release_id == release_id))
+    if rule_set_id is None:
+        raise _no_release(release_id)
+    return LiveRelease(release_id, rule_set_id, _document_of(session, release_id))
+
+
+def _document_of(session: Session, release_id: str) -> RuleSetDocument:
+    with _documents_lock:
+        document = _documents.get(release_id)
+        if document is not None:
+            _documents.move_to_end(release_id)
+            return document
+    body = session.scalar(select(RuleReleaseRow.document).where(RuleReleaseRow.release_id == release_id))
+    if body is None:
+        raise _no_release(release_id)
+    document = document_from_json(body)
+    with _documents_lock:
+        _documents[release_id] = document
+        while len(_documents) > DOCUMENTS_KEPT:
+            _documents.popitem(last=False)
+    return document
+
+
+def _no_release(release_id: str) -> MissingError:
+    return MissingError("rules.release_unknown", f"There is no release {release_id}.")
+
+
+def _rule_sets() -> Select[*tuple[Any, ...]]:
+    live_since = (
+        select(RulePublicationRow.at)
+        .where(RulePublicationRow.rule_set_id == RuleSetRow.id)
+        .order_by(RulePublicationRow.sequence.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            RuleSetRow,
+            RuleReleaseRow.number,
+            live_since,
+            RuleDraftRow.revision,
+            RuleDraftRow.updated_at,
+            RuleDraftRow.updated_by,
+            RuleSubmissionRow.id,
+        )
+        .outerjoin(RuleReleaseRow, RuleReleaseRow.release_id == RuleSetRow.live_release_id)
+        .outerjoin(RuleDraftRow, RuleDraftRow.rule_set_id == RuleSetRow.id)
+        .outerjoin(
+            RuleSubmissionRow,
+            (RuleSubmissionRow.rule_set_id == RuleSetRow.id) & (RuleSubmissionRow.status == "waiting"),
+        )
+    )
+
+
+def _rule_set(found: Any) -> RuleSet:
+    row, number, since, revision, updated_at, updated_by, submission_id = found
+    return RuleSet(
+        row.id,
+        row.business,
+        row.scenario or None,
+        row.decision,
+        row.name_en,
+        row.name_zh,
+        row.live_release_id,
+        number,
+        since if row.live_release_id else None,
+        revision,
+        updated_at,
+        updated_by,
+        submission_id,
+        row.created_at,
+    )
+
+
+def rule_sets(session: Session, business: str | None = None) -> list[RuleSet]:
+    """The rule sets of a business (all businesses for None), by decision, then scenario."""
+    wanted = _rule_sets().order_by(RuleSetRow.business, RuleSetRow.decision, RuleSetRow.scenario)
+    if business is not None:
+        wanted = wanted.where(RuleSetRow.business == business)
+    return [_rule_set(found) for found in session.execute(wanted)]
+
+
+def rule_set_of(session: Session, rule_set_id: str) -> RuleSet:
+    """One rule set; `MissingError` where there is none."""
+    found = session.execute(_rule_sets().where(RuleSetRow.id == rule_set_id)).one_or_none()
+    if found is None:
+        raise MissingError("rules.rule_set_unknown", f"There is no rule set {rule_set_id}.")
+    return _rule_set(found)
+
+
+def draft_of(session: Session, rule_set_id: str) -> Draft | None:
+    """The open draft, None where nobody is changing anything."""
+    row = session.get(RuleDraftRow, rule_set_id, populate_existing=True)
+    return None if row is None else draft_from_row(row)
+
+
+def draft_from_row(row: RuleDraftRow) -> Draft:
+    """The draft as others see it."""
+    return Draft(
+        row.id,
+        row.rule_set_id,
+        row.business,
+        row.revision,
+        document_from_json(row.document),
+        row.content_sha256,
+        row.based_on_release_id,
+        tuple(row.authors),
+        row.updated_by,
+        row.updated_at,
+    )
+
+
+def submission_of(session: Session, submission_id: str) -> Submission:
+    """One submission; `MissingError` where there is none."""
+    row = session.get(RuleSubmissionRow, submission_id, populate_existing=True)
+    if row is None:
+        raise MissingError("rules.submission_unknown", f"There is no submission {submission_id}.")
+    return submission_from_row(row)
+
+
+def submissions(
+    session: Session, business: str | None = None, *, status: str | None = "waiting", limit: int = 100
+) -> list[Submission]:
+    """Submissions of a business (all for None) in one status (every one for None), newest first."""
+    wanted = select(RuleSubmissionRow).order_by(RuleSubmissionRow.submitted_at.desc()).limit(limit)
+    if business is not None:
+        wanted = wanted.where(RuleSubmissionRow.business == business)
+    if status is not None:
+        wanted = wanted.where(RuleSubmissionRow.status == status)
+    return [submission_from_row(row) for row in session.scalars(wanted)]
+
+
+def submissions_of(session: Session, rule_set_id: str, *, limit: int = 100) -> list[Submission]:
+    """The submissions of a rule set, newest first."""
+    wanted = (
+        select(RuleSubmissionRow)
+        .where(RuleSubmissionRow.rule_set_id == rule_set_id)
+        .order_by(RuleSubmissionRow.submitted_at.desc())
+        .limit(limit)
+    )
+    return [submission_from_row(row) for row in session.scalars(wanted)]
+
+
+def submission_from_row(row: RuleSubmissionRow) -> Submission:
+    """The submission as others see it."""
+    return Submission(
+        row.id,
+        row.rule_set_id,
+        row.business,
+        document_from_json(row.document),
+        row.content_sha256,
+        row.compared_with,
+        tuple(row.authors),
+        row.reason,
+        row.status,
+        row.submitted_by,
+        row.submitted_at,
+        row.decided_by,
+        row.decided_at,
+        row.decision_note,
+        row.release_id,
+    )
+
+
+def release_of(session: Session, release_id: str) -> Release:
+    """One release; `MissingError` where there is none."""
+    row = session.get(RuleReleaseRow, release_id)
+    if row is None:
+        raise _no_release(release_id)
+    return _release(row)
+
+
+def releases_of(session: Session, rule_set_id: str, *, limit: int = 100) -> list[Release]:
+    """The releases of a rule set, newest first."""
+    wanted = (
+        select(RuleReleaseRow)
+        .where(RuleReleaseRow.rule_set_id == rule_set_id)
+        .order_by(RuleReleaseRow.number.desc())
+        .limit(limit)
+    )
+    return [_release(row) for row in session.scalars(wanted)]
+
+
+def _release(row: RuleReleaseRow) -> Release:
+    return Release(
+        row.release_id,
+        row.rule_set_id,
+        row.business,
+        row.number,
+        document_from_json(row.document),
+        row.content_sha256,
+        row.submitted_by,
+        row.approved_by,
+        row.created_at,
+    )
+
+
+def history_of(session: Session, rule_set_id: str, *, limit: int = 100) -> list[Publication]:
+    """What went live when, newest first; the first entry is what decides now."""
+    wanted = (
+        select(RulePublicationRow, RuleReleaseRow.number)
+        .join(RuleReleaseRow, RuleReleaseRow.release_id == RulePublicationRow.release_id)
+        .where(RulePublicationRow.rule_set_id == rule_set_id)
+        .order_by(RulePublicationRow.sequence.desc())
+        .limit(limit)
+    )
+    return [
+        Publication(
+            row.sequence, row.release_id, number, row.previous_release_id, row.kind, row.reason, row.actor, row.at
+        )
+        for row, number in session.execute(wanted)
+    ]
+
+
+def audit_of(session: Session, rule_set_id: str, *, limit: int = 200) -> list[AuditEntry]:
+    """Who did what to a rule set, newest first."""
+    wanted = (
+        select(RuleAuditRow)
+        .where(RuleAuditRow.rule_set_id == rule_set_id)
+        .order_by(RuleAuditRow.sequence.desc())
+        .limit(limit)
+    )
+    return [
+        AuditEntry(row.sequence, row.rule_set_id, row.action, row.actor, row.reason, row.details, row.at)
+        for row in session.scalars(wanted)
+    ]

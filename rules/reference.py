@@ -1,0 +1,115 @@
+"""The plain-Python evaluator: closures built from the closed tree, nothing is ever evaluated as text.
+
+It says what the engine must say. Publishing compares the two, tests compare them by the ten thousand, and large
+simulations run on it because it is proven equal and quicker over many facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from capabilities.kernel.expression import Condition, Join, Operator, Test
+from rules.document import Rule
+
+Facts = Mapping[str, Any]
+Predicate = Callable[[Facts], bool]
+
+
+def predicate(condition: Condition) -> Predicate:
+    """The condition as a function of facts, the same as `kernel.expression.holds` and several times quicker."""
+    if isinstance(condition, Test):
+        return _test(condition)
+    parts = tuple(predicate(part) for part in condition.conditions)
+    if condition.join is Join.ALL:
+        return _all(parts)
+    if condition.join is Join.ANY:
+        return _any(parts)
+    found = _any(parts)
+    return lambda facts: not found(facts)
+
+
+def _all(parts: tuple[Predicate, ...]) -> Predicate:
+    def every(facts: Facts) -> bool:
+        for part in parts:  # noqa: SIM110 - twice as quick as all() over a generator, and this is the hot path
+            if not part(facts):
+                return False
+        return True
+
+    return every
+
+
+def _any(parts: tuple[Predicate, ...]) -> Predicate:
+    def some(facts: Facts) -> bool:
+        for part in parts:  # noqa: SIM110 - as above
+            if part(facts):
+                return True
+        return False
+
+    return some
+
+
+def _test(test: Test) -> Predicate:  # noqa: C901, PLR0911, PLR0912 - one branch an operator, as the operators are
+    name, value = test.field, test.value
+    match test.op:
+        case Operator.MISSING:
+            return lambda facts: facts.get(name) is None
+        case Operator.PRESENT:
+            return lambda facts: facts.get(name) is not None
+        case Operator.EQ:
+            return lambda facts: facts.get(name) == value
+        case Operator.NEQ:
+            return lambda facts: (seen := facts.get(name)) is not None and seen != value
+        case Operator.LT:
+            return lambda facts: (seen := facts.get(name)) is not None and seen < value
+        case Operator.LTE:
+            return lambda facts: (seen := facts.get(name)) is not None and seen <= value
+        case Operator.GT:
+            return lambda facts: (seen := facts.get(name)) is not None and seen > value
+        case Operator.GTE:
+            return lambda facts: (seen := facts.get(name)) is not None and seen >= value
+        case Operator.BETWEEN:
+            low, high = value
+            return lambda facts: (seen := facts.get(name)) is not None and low <= seen <= high
+        case Operator.IN:
+            members = frozenset(value)
+            return lambda facts: facts.get(name) in members
+        case Operator.NOT_IN:
+            members = frozenset(value)
+            return lambda facts: (seen := facts.get(name)) is not None and seen not in members
+        case Operator.WITHIN:
+            paths = tuple(value)
+            return lambda facts: (seen := facts.get(name)) is not None and is_within(seen, paths)
+        case Operator.CONTAINS_ANY:
+            members = frozenset(value)
+            return lambda facts: (seen := facts.get(name)) is not None and not members.isdisjoint(seen)
+        case Operator.CONTAINS_ALL:
+            members = frozenset(value)
+            return lambda facts: (seen := facts.get(name)) is not None and members.issubset(seen)
+        case Operator.CONTAINS_NONE:
+            members = frozenset(value)
+            return lambda facts: (seen := facts.get(name)) is not None and members.isdisjoint(seen)
+
+
+def is_within(path: str, ancestors: tuple[str, ...]) -> bool:
+    """Whether the path is one of the ancestors or lies below one."""
+    return any(path == ancestor or path.startswith(f"{ancestor}/") for ancestor in ancestors)
+
+
+class ReferenceRules:
+    """The rules of a document by grain and stage, evaluated in plain Python. `fire` has the engine's signature."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rows = [
+            (position, rule.grain, rule.stage, predicate(rule.when))
+            for position, rule in enumerate(rules)
+            if rule.enabled
+        ]
+
+    def fire(self, grain: str, facts: Facts, stage: int | None = None) -> tuple[int, ...]:
+        """Positions of the rules of this grain (and stage) whose condition holds, ascending."""
+        return tuple(
+            position
+            for position, of_grain, of_stage, holds in self._rows
+            if of_grain == grain and (stage is None or of_stage == stage) and holds(facts)
+        )
