@@ -1,1 +1,148 @@
-"""Queries of account."""
+"""What can be asked of the ledger: entries, balances now and at any moment, the trial balance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import Session
+
+from capabilities.account.contract import (
+    AccountKind,
+    AccountRef,
+    Balance,
+    Entry,
+    Phase,
+    Side,
+    Transfer,
+    TrialBalance,
+)
+from capabilities.account.models import AccountRow, BalanceRow, EntryRow, TransferRow
+
+SUMS = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
+
+
+def entries_of(session: Session, subject: str) -> tuple[Entry, ...]:
+    """Every entry about a subject, such as an order, oldest first, the debit before the credit."""
+    found = session.execute(
+        select(EntryRow, AccountRow.kind, AccountRow.party, TransferRow.reason)
+        .join(TransferRow, TransferRow.id == EntryRow.transfer_id)
+        .join(AccountRow, AccountRow.id == EntryRow.account_id)
+        .where(TransferRow.subject == subject)
+        .order_by(EntryRow.created_at, EntryRow.transfer_id, EntryRow.layer, EntryRow.side.desc())
+    )
+    return tuple(
+        Entry(
+            transfer_id=row.transfer_id,
+            account_id=row.account_id,
+            kind=AccountKind(kind),
+            party=party,
+            layer=row.layer,
+            side=row.side,
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            reason=reason,
+            created_at=row.created_at,
+        )
+        for row, kind, party, reason in found
+    )
+
+
+def transfers_of(session: Session, subject: str) -> tuple[Transfer, ...]:
+    """Every transfer about a subject, oldest first."""
+    rows = session.scalars(
+        select(TransferRow).where(TransferRow.subject == subject).order_by(TransferRow.created_at, TransferRow.id)
+    )
+    return tuple(transfer_from(row) for row in rows)
+
+
+def balance_of(session: Session, account: AccountRef, *, at: datetime | None = None) -> Balance:
+    """The balance now, or as it was at a moment (entries up to and including it). Zero for an account never used."""
+    columns = stored_sums() if at is None else rebuilt_sums()
+    found = (
+        select(*columns).where(BalanceRow.account_id == account.id)
+        if at is None
+        else select(*columns).where(EntryRow.account_id == account.id, EntryRow.created_at <= at)
+    )
+    sums = session.execute(found).one()
+    return _balance(account, sums)
+
+
+def trial_balance(session: Session, business: str) -> tuple[TrialBalance, ...]:
+    """Every account of a business with its balance, a page a currency."""
+    found = session.execute(
+        select(AccountRow, *stored_sums())
+        .join(BalanceRow, BalanceRow.account_id == AccountRow.id)
+        .where(AccountRow.business == business)
+        .group_by(AccountRow.id)
+        .order_by(AccountRow.currency, AccountRow.kind, AccountRow.party)
+    )
+    pages: dict[str, list[tuple[AccountRef, Balance]]] = {}
+    for row, *sums in found:
+        account = AccountRef(business=row.business, kind=AccountKind(row.kind), party=row.party, currency=row.currency)
+        pages.setdefault(row.currency, []).append((account, _balance(account, sums)))
+    return tuple(
+        TrialBalance(
+            currency=currency,
+            debits_minor=sum(balance.debits_posted_minor for _, balance in balances),
+            credits_minor=sum(balance.credits_posted_minor for _, balance in balances),
+            balances=tuple(balances),
+        )
+        for currency, balances in pages.items()
+    )
+
+
+def stored_sums() -> list[ColumnElement[int]]:
+    """The four sums over an account's balance rows."""
+    return [func.coalesce(func.sum(getattr(BalanceRow, f"{name}_minor")), 0).label(name) for name in SUMS]
+
+
+def rebuilt_sums() -> list[ColumnElement[int]]:
+    """The same four sums, from the entries."""
+    return [
+        func.coalesce(
+            func.sum(
+                case(
+                    (
+                        (EntryRow.side == name.split("_")[0].rstrip("s")) & (EntryRow.layer == name.split("_")[1]),
+                        EntryRow.amount_minor,
+                    ),
+                    else_=0,
+                )
+            ),
+            0,
+        ).label(name)
+        for name in SUMS
+    ]
+
+
+def transfer_from(row: TransferRow) -> Transfer:
+    """A row as others see it."""
+    return Transfer(
+        id=row.id,
+        business=row.business,
+        linked_id=row.linked_id,
+        phase=Phase(row.phase),
+        debit_account_id=row.debit_account_id,
+        credit_account_id=row.credit_account_id,
+        currency=row.currency,
+        amount_minor=row.amount_minor,
+        pending_id=row.pending_id,
+        corrects_id=row.corrects_id,
+        expires_at=row.expires_at,
+        subject=row.subject,
+        reason=row.reason,
+        actor=row.actor,
+        correlation_id=row.correlation_id,
+        created_at=row.created_at,
+    )
+
+
+def _balance(account: AccountRef, sums: Iterable[int]) -> Balance:
+    return Balance(
+        account_id=account.id,
+        side=Side(account.side),
+        currency=account.currency,
+        **{f"{name}_minor": int(value) for name, value in zip(SUMS, sums, strict=True)},
+    )
