@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from capabilities.kernel.database import Base, make_engine, normalized_url
 from zhongtai.migrate import migrate
 from zhongtai.postgres import start_postgres
-from zhongtai.temporal import await_temporal, find_temporal, start_temporal, stop_process
+from zhongtai.processes import stop_process
+from zhongtai.temporal import await_temporal, find_temporal, start_temporal
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 hypothesis_settings.register_profile("default", deadline=None)

@@ -12,7 +12,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -20,6 +19,7 @@ from temporalio.service import RPCError
 
 from capabilities.kernel.errors import UnavailableError
 from zhongtai import temporal_supply
+from zhongtai.processes import last_line, spawn
 
 Say = Callable[[str], None]
 
@@ -113,17 +113,8 @@ def start_temporal(
     It runs in a session of its own, so that Ctrl-C in a terminal reaches only the supervisor, which stops it in order.
     """
     database_file.parent.mkdir(parents=True, exist_ok=True)
-    log_file.parent.mkdir(parents=True, exist_ok=True)
     command = server_command(binary, port=port, ui_port=ui_port, database_file=database_file, namespace=namespace)
-    with log_file.open("ab") as log:
-        return spawn(command, log)
-
-
-def spawn(command: list[str], log: BinaryIO) -> subprocess.Popen[bytes]:
-    """Start a process whose output goes to the log and whom the terminal's signals do not reach."""
-    return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
+    return spawn(command, log_file)
 
 
 def await_temporal(
@@ -166,23 +157,3 @@ async def _ask(address: str, namespace: str) -> str | None:
     except (RPCError, RuntimeError, TimeoutError) as error:
         return str(error) or type(error).__name__
     return None
-
-
-def last_line(log_file: Path | None) -> str:
-    """The last line of a log that says something, for a sentence on the terminal."""
-    if log_file is None or not log_file.exists():
-        return "no reason given."
-    lines = [line.strip() for line in log_file.read_text(errors="replace").splitlines()[-200:] if line.strip()]
-    return lines[-1][:400] if lines else "no reason given."
-
-
-def stop_process(process: subprocess.Popen[bytes], *, within_s: float = 10.0) -> None:
-    """Ask the process to end, wait, and end it by force when it does not."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(within_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
