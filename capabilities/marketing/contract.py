@@ -227,20 +227,25 @@ class CouponUse(Contract):
 
 
 class RuleOutcome(Contract):
-    """What became of a rule that fired: applied, excluded, lost_in_group, gave_nothing, capped; with what it would have given."""
+    """What became of a rule that fired; of one that lost, was held back or had no room also what it would have given."""
 
     rule_id: str
     rule_name: str
     release_id: str
     stage: int
-    outcome: Literal["applied", "capped", "excluded", "lost_in_group", "no_room", "no_coupon"]
+    outcome: Literal["applied", "capped", "excluded", "lost_in_group", "no_room", "gave_nothing", "no_coupon"]
+    """`no_room`: floor price, or the price is already zero. `gave_nothing`: the price is already as low as it asks."""
     by_rule_id: str | None = None
     wished_minor: int = 0
     given_minor: int = 0
 
 
 class Quote(Contract):
-    """A priced cart. `content_sha256` covers everything but ids and times: the same cart and releases give the same hash."""
+    """A priced cart: goods_gross + delivery − discount (+ tax, where prices do not include it) = total.
+
+    `delivery_minor` is before discounts, `discount_minor` covers goods and deliveries. `content_sha256` covers
+    everything but id and times: the same cart and releases give the same hash.
+    """
 
     id: str
     business: str
@@ -293,6 +298,15 @@ class OrderFacts(FactGroup):
             synonyms=("spend", "basket value", "满"),
         ),
     ]
+    subtotal_with_tax_minor: Annotated[
+        int,
+        Word(
+            "order subtotal with tax",
+            "含税小计",
+            "Goods after the discounts of earlier stages, tax included",
+            "前面阶段优惠后的商品金额，含税",
+        ),
+    ]
     gross_minor: Annotated[int, Word("goods before discounts", "优惠前商品金额")]
     discount_minor: Annotated[int, Word("discount so far", "已优惠金额")]
     quantity: Annotated[int, Word("number of pieces", "件数", unit="pieces")]
@@ -343,6 +357,16 @@ class LineFacts(FactGroup):
     tags: Annotated[tuple[str, ...], Word("line tags", "商品标签")] = ()
     quantity: Annotated[int, Word("quantity of the line", "该行件数", unit="pieces")]
     unit_price_minor: Annotated[int, Word("unit price", "单价")]
+    price_rank: Annotated[
+        int,
+        Word(
+            "price rank",
+            "单价排名",
+            "1 for the cheapest line of the cart, 2 for the next",
+            "购物车中单价最低的一行为 1，其次为 2",
+            synonyms=("cheapest", "最便宜"),
+        ),
+    ]
     net_minor: Annotated[int, Word("line total so far", "该行现金额")]
     is_discounted: Annotated[
         bool,

@@ -1,0 +1,159 @@
+"""The state of a cart while it is priced: what each line and delivery costs, and what it has been given so far."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from capabilities.kernel.errors import InvalidError
+from capabilities.marketing.contract import Cart, FiredRule, PricingOptions
+
+ALGORITHM = "pricing-1"
+"""Version of the arithmetic; stored with every quote, raised whenever the same input may give another result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A line, or a delivery of quantity 1: gross = unit price × quantity, net = gross − given, room = net − floor."""
+
+    id: str
+    kind: Literal["goods", "delivery"]
+    sku: str
+    quantity: int
+    unit_price_minor: int
+    floor_price_minor: int
+    tax_rate_bps: int
+    given_minor: int = 0
+
+    @property
+    def gross_minor(self) -> int:
+        return self.unit_price_minor * self.quantity
+
+    @property
+    def net_minor(self) -> int:
+        return self.unit_price_minor * self.quantity - self.given_minor
+
+    @property
+    def room_minor(self) -> int:
+        """What can still come off: never below the floor price, never below zero."""
+        return max(0, self.net_minor - self.floor_price_minor * self.quantity)
+
+    def units_within(self, max_units: int | None) -> int:
+        return self.quantity if max_units is None else min(self.quantity, max_units)
+
+    def units_net_minor(self, units: int) -> int:
+        """What `units` of the line still cost: what was given counts against them whole, never below zero."""
+        return max(0, units * self.unit_price_minor - self.given_minor)
+
+    def less(self, amount_minor: int) -> Position:
+        """The same position with more given."""
+        return Position(
+            self.id,
+            self.kind,
+            self.sku,
+            self.quantity,
+            self.unit_price_minor,
+            self.floor_price_minor,
+            self.tax_rate_bps,
+            self.given_minor + amount_minor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one effect does to one position: `wished` before caps, floor and room, `given` what comes off."""
+
+    position_id: str
+    base_minor: int
+    wished_minor: int
+    given_minor: int
+    units: int
+    capped_by: Literal["max", "floor", "price"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A grant that came off the price, and which effect of which rule it was."""
+
+    rule: FiredRule
+    effect_index: int
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of a fired rule; `by` names the rule that excluded or beat it."""
+
+    rule: FiredRule
+    outcome: Literal["applied", "capped", "excluded", "lost_in_group", "no_room", "gave_nothing", "no_coupon"]
+    by: str | None = None
+    wished_minor: int = 0
+    given_minor: int = 0
+
+
+@dataclass(frozen=True)
+class State:
+    """A cart, priced so far. `positions` by id, in the canonical order: lines by id, then deliveries by id."""
+
+    cart: Cart
+    options: PricingOptions
+    positions: Mapping[str, Position]
+    usable_coupons: frozenset[str]
+    applied: tuple[Applied, ...] = ()
+    endings: tuple[Ending, ...] = ()
+    closed_by: FiredRule | None = None
+    """The rule that is exclusive for the whole order, once it has been admitted."""
+    fact_cache: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def goods(self) -> tuple[Position, ...]:
+        return tuple(position for position in self.positions.values() if position.kind == "goods")
+
+    @cached_property
+    def deliveries(self) -> tuple[Position, ...]:
+        return tuple(position for position in self.positions.values() if position.kind == "delivery")
+
+
+def normal_code(code: str) -> str:
+    """A coupon code as it is compared: without surrounding blanks, in capitals."""
+    return code.strip().upper()
+
+
+def natural_key(position_id: str) -> tuple[tuple[int, int, str], ...]:
+    """Order of ids as people read them (`l2` before `l10`), whatever order the lines are stored in."""
+    parts = re.split(r"([0-9]+)", position_id)
+    numbered = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+    return (*numbered, (2, 0, position_id))
+
+
+def begin(cart: Cart, options: PricingOptions | None = None, *, usable_coupons: Collection[str] | None = None) -> State:
+    """The state before the first stage.
+
+    `usable_coupons` are those of the cart's codes that may be used now; all of them where it is None. Two lines with the
+    same id raise `InvalidError`.
+    """
+    lines = sorted(cart.lines, key=lambda line: natural_key(line.id))
+    deliveries = sorted(cart.deliveries, key=lambda delivery: natural_key(delivery.id))
+    positions = {
+        line.id: Position(
+            line.id,
+            "goods",
+            line.sku,
+            line.quantity,
+            line.unit_price_minor,
+            line.floor_price_minor,
+            line.tax_rate_bps,
+        )
+        for line in lines
+    } | {
+        delivery.id: Position(delivery.id, "delivery", delivery.sku, 1, delivery.price_minor, 0, delivery.tax_rate_bps)
+        for delivery in deliveries
+    }
+    if len(positions) < len(lines) + len(deliveries):
+        raise InvalidError("marketing.line_repeated", "Two lines of the cart have the same id.", field="lines")
+    entered = frozenset(normal_code(code) for code in cart.coupon_codes)
+    usable = entered if usable_coupons is None else entered & {normal_code(code) for code in usable_coupons}
+    return State(cart, options or PricingOptions(), positions, usable)
