@@ -13,6 +13,8 @@ from capabilities.kernel.money import Currency
 
 MAX_LINES = 1_000
 MAX_QUANTITY = 1_000_000
+MAX_PRICE_MINOR = 100_000_000_000
+"""A thousand million of a currency with two decimals, for one piece."""
 
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
@@ -136,6 +138,185 @@ class Order(Contract):
     placed_at: datetime
     confirmed_at: datetime | None
     lines: tuple[OrderLine, ...]
+    scenario: str | None = None
+    channel: str = "web"
+    country: str = "CN"
+
+
+class OrderSummary(Contract):
+    """An order as a list shows it, without its lines."""
+
+    id: str
+    business: str
+    number: str
+    buyer_id: str | None
+    status: OrderStatus
+    status_reason: str | None
+    currency: Currency
+    discount_minor: int
+    total_minor: int
+    piece_count: int
+    origin: Literal["checkout", "import"]
+    placed_at: datetime
+
+
+class OrderPage(Contract):
+    """One page of orders, newest first; `next_cursor` is None on the last."""
+
+    orders: tuple[OrderSummary, ...]
+    next_cursor: str | None
+
+
+class OrderFilters(Contract):
+    """What a list of orders is narrowed to. `placed_until` is exclusive; `text` looks in numbers, ids and line names."""
+
+    business: str
+    statuses: tuple[OrderStatus, ...] = ()
+    buyer_id: str | None = None
+    sku: str | None = None
+    number: str | None = None
+    placed_from: datetime | None = None
+    placed_until: datetime | None = None
+    origin: Literal["checkout", "import"] | None = None
+    text: str | None = Field(default=None, max_length=200)
+
+
+class StatusChange(Contract):
+    """One step of an order's life; `from_status` is None for its beginning."""
+
+    from_status: OrderStatus | None
+    to_status: OrderStatus
+    reason: str | None
+    at: datetime
+
+
+class OfferPage(Contract):
+    """One page of offers by category and sku; `next_cursor` is None on the last."""
+
+    offers: tuple[Offer, ...]
+    next_cursor: str | None
+
+
+class ResolvedLine(Contract):
+    """A line of a checkout with the offer it names. `line_id` is `l1`, `l2`, … in the order of the request."""
+
+    line_id: str
+    quantity: int
+    offer: Offer
+
+
+class ResolvedCheckout(Contract):
+    """A checkout whose skus all exist, are of the right kind and in the right currency."""
+
+    lines: tuple[ResolvedLine, ...]
+    delivery: Offer | None
+
+
+class Reservation(Contract):
+    """Pieces set aside for an order."""
+
+    id: str
+    order_id: str
+    sku: str
+    quantity: int
+    status: ReservationStatus
+    expires_at: datetime
+
+
+class Hold(Contract):
+    """What holding stock did: pieces held, and until when; None where nothing of the order has stock."""
+
+    held: int
+    expires_at: datetime | None
+
+
+class DeclareSeller(Contract):
+    """Enter a seller, or rename one."""
+
+    business: str
+    id: str = Field(min_length=1, max_length=64)
+    name_en: str
+    name_zh: str
+
+
+class DeclareOffer(Contract):
+    """Enter an offer, or change one. `on_hand_units` None: sold without stock, such as services and deliveries."""
+
+    business: str
+    sku: Sku
+    kind: OfferKind = OfferKind.GOODS
+    name_en: str = Field(min_length=1)
+    name_zh: str = Field(min_length=1)
+    description_en: str = ""
+    description_zh: str = ""
+    product: str = ""
+    category: str = ""
+    brand: str = ""
+    seller_id: str
+    tags: tuple[str, ...] = ()
+    currency: Currency
+    unit_price_minor: int = Field(ge=0, le=MAX_PRICE_MINOR)
+    list_price_minor: int | None = Field(default=None, ge=0, le=MAX_PRICE_MINOR)
+    floor_price_minor: int = Field(default=0, ge=0)
+    tax_rate_bps: int = Field(ge=0, le=10_000)
+    weight_g: int = Field(default=0, ge=0)
+    on_hand_units: int | None = Field(default=None, ge=0)
+
+
+class OpenOrderLine(Contract):
+    """A priced line of an order to be opened: a line of goods, or the delivery."""
+
+    line_id: str
+    sku: str
+    quantity: int = Field(gt=0)
+    unit_price_minor: int = Field(ge=0)
+    gross_minor: int = Field(ge=0)
+    discount_minor: int = Field(ge=0)
+    net_minor: int = Field(ge=0)
+    tax_rate_bps: int = Field(ge=0)
+    tax_minor: int = Field(ge=0)
+    total_minor: int = Field(ge=0)
+
+
+class OpenOrder(Contract):
+    """An order as priced. goods gross + delivery (its gross) − discount (of both) + tax where prices exclude it = total."""
+
+    run_id: str
+    business: str
+    scenario: str | None = None
+    channel: str = "web"
+    country: str = "CN"
+    buyer_id: str | None
+    currency: Currency
+    prices_include_tax: bool
+    quote_id: str
+    goods_gross_minor: int = Field(ge=0)
+    discount_minor: int = Field(ge=0)
+    delivery_minor: int = Field(ge=0)
+    tax_minor: int = Field(ge=0)
+    total_minor: int = Field(ge=0)
+    lines: tuple[OpenOrderLine, ...] = Field(min_length=1, max_length=MAX_LINES + 1)
+
+
+class ImportOrder(OpenOrder):
+    """An order of the past: confirmed when placed, no payment, no stock. `run_id` is the order's key where it came from."""
+
+    placed_at: datetime
+
+
+class ConfirmOrder(Contract):
+    """Confirm an order whose payment is captured; `payment_id` is None where nothing had to be paid."""
+
+    order_id: str
+    payment_id: str | None = None
+
+
+class CloseOrder(Contract):
+    """End an order that will not be confirmed. A cancellation says so; otherwise it is refused, or expired with its holds."""
+
+    order_id: str
+    reason: str | None = None
+    is_cancelled: bool = False
 
 
 class RiskOrderFacts(FactGroup):

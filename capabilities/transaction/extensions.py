@@ -1,1 +1,39 @@
-"""Extensions of transaction."""
+"""Where a line of business may sell its own way. `capabilities/businesses` realizes what differs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from capabilities.kernel.extension import ExtensionPoint
+from capabilities.kernel.settings import settings
+from capabilities.transaction.contract import Offer
+
+
+def _three_letters_month_and_sequence(business: str, sequence: int, placed_at: datetime) -> str:
+    """The number people read on an order, such as RET-2611-000042; `sequence` alone already makes it unique."""
+    return f"{business[:3].upper()}-{placed_at:%y%m}-{sequence:06d}"
+
+
+def _minutes_of_the_settings() -> int:
+    """How long stock is held for an order that is not paid yet."""
+    return settings().reservation_minutes
+
+
+def _three_days() -> int:
+    """How long stock is held for an order that a person has to look at, in hours."""
+    return 72
+
+
+def _as_many_as_there_are(offer: Offer) -> int | None:  # noqa: ARG001 - realizations decide by the offer
+    """The most pieces of one sku an order may take; None where only the stock limits it."""
+    return None
+
+
+order_number: ExtensionPoint[[str, int, datetime], str] = ExtensionPoint(
+    "transaction.order_number", _three_letters_month_and_sequence
+)
+reservation_minutes: ExtensionPoint[[], int] = ExtensionPoint(
+    "transaction.reservation_minutes", _minutes_of_the_settings
+)
+review_hours: ExtensionPoint[[], int] = ExtensionPoint("transaction.review_hours", _three_days)
+most_units: ExtensionPoint[[Offer], int | None] = ExtensionPoint("transaction.most_units", _as_many_as_there_are)

@@ -1,1 +1,348 @@
-"""Service of transaction."""
+"""Writes of transactions: offers are declared, orders opened, held, confirmed, closed. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from capabilities.kernel.clock import now
+from capabilities.kernel.errors import ConflictError, InvalidError, RefusedError
+from capabilities.kernel.identity import BusinessIdentity
+from capabilities.kernel.ids import derived_id
+from capabilities.transaction.contract import (
+    CloseOrder,
+    ConfirmOrder,
+    DeclareOffer,
+    DeclareSeller,
+    ImportOrder,
+    Offer,
+    OfferKind,
+    OpenOrder,
+    Order,
+    OrderStatus,
+)
+from capabilities.transaction.extensions import most_units, order_number, reservation_minutes, review_hours
+from capabilities.transaction.models import OfferRow, OrderChangeRow, OrderLineRow, OrderRow, SellerRow, StockRow
+from capabilities.transaction.queries import find_order, offers_of, order_of
+from capabilities.transaction.stock import (
+    commit_stock,
+    expire_reservations,
+    extend_holds,
+    has_expired,
+    hold_stock,
+    release_stock,
+    secure_stock,
+)
+
+__all__ = [
+    "close_order",
+    "commit_stock",
+    "confirm_order",
+    "declare_offer",
+    "declare_seller",
+    "expire_reservations",
+    "hold_stock",
+    "import_order",
+    "import_orders",
+    "open_order",
+    "put_on_hold",
+    "receive_stock",
+    "release_stock",
+    "secure_stock",
+    "take_off_hold",
+]
+
+ALLOWED: Mapping[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.PLACED: frozenset(
+        {
+            OrderStatus.ON_HOLD,
+            OrderStatus.CONFIRMED,
+            OrderStatus.REFUSED,
+            OrderStatus.CANCELLED,
+            OrderStatus.EXPIRED,
+        }
+    ),
+    OrderStatus.ON_HOLD: frozenset(
+        {OrderStatus.PLACED, OrderStatus.REFUSED, OrderStatus.CANCELLED, OrderStatus.EXPIRED}
+    ),
+    OrderStatus.CONFIRMED: frozenset(),
+    OrderStatus.REFUSED: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+    OrderStatus.EXPIRED: frozenset(),
+}
+"""Which status may follow which. An order on hold is never confirmed: it is taken off hold first."""
+
+
+# --- what is sold -----------------------------------------------------------------------------------------------
+
+
+def declare_seller(session: Session, request: DeclareSeller) -> None:
+    """Enter a seller, or rename one."""
+    names = {"name_en": request.name_en, "name_zh": request.name_zh}
+    session.execute(
+        insert(SellerRow)
+        .values(business=request.business, id=request.id, **names)
+        .on_conflict_do_update(index_elements=[SellerRow.business, SellerRow.id], set_=names)
+    )
+
+
+def declare_offer(session: Session, request: DeclareOffer) -> None:
+    """Enter an offer, or change one. Stock is set only when the offer is new: pieces of a known one come and go."""
+    if request.floor_price_minor > request.unit_price_minor:
+        raise InvalidError(
+            "transaction.floor_above_price",
+            f"The floor price of {request.sku} lies above its price.",
+            field="floor_price_minor",
+        )
+    has_stock = request.on_hand_units is not None
+    about = request.model_dump(mode="json", exclude={"business", "sku", "on_hand_units"}) | {"has_stock": has_stock}
+    session.execute(
+        insert(OfferRow)
+        .values(business=request.business, sku=request.sku, **about)
+        .on_conflict_do_update(index_elements=[OfferRow.business, OfferRow.sku], set_=about)
+    )
+    if has_stock:
+        session.execute(
+            insert(StockRow)
+            .values(business=request.business, sku=request.sku, on_hand=request.on_hand_units, reserved=0)
+            .on_conflict_do_nothing()
+        )
+
+
+def receive_stock(session: Session, business: str, sku: str, pieces: int) -> int:
+    """Pieces come in (or, negative, are written off); returns what is on hand. Never below what is reserved."""
+    on_hand = session.scalar(
+        update(StockRow)
+        .where(StockRow.business == business, StockRow.sku == sku, StockRow.on_hand + pieces >= StockRow.reserved)
+        .values(on_hand=StockRow.on_hand + pieces)
+        .returning(StockRow.on_hand)
+        .execution_options(synchronize_session=False)
+    )
+    if on_hand is None:
+        raise ConflictError(
+            "transaction.stock_short",
+            f"There is no stock of {sku} that {pieces} pieces could be taken from.",
+            sku=sku,
+            asked=-pieces,
+        )
+    return on_hand
+
+
+# --- orders -----------------------------------------------------------------------------------------------------
+
+
+def open_order(session: Session, request: OpenOrder) -> Order:
+    """Place an order as priced. The id comes from the run, so the same run finds its order instead of a second one."""
+    order_id = derived_id("ord", request.run_id)
+    known = find_order(session, order_id)
+    if known is not None:
+        return known
+    offers = offers_of(session, request.business, (line.sku for line in request.lines))
+    _require_offers(request, offers)
+    _require_few_enough(request, offers)
+    _insert_orders(session, [(order_id, request, now(), OrderStatus.PLACED)], offers)
+    return order_of(session, order_id)
+
+
+def confirm_order(session: Session, request: ConfirmOrder) -> tuple[Order, bool]:
+    """Confirm a placed order; True with it where this call did it. Confirming again with the same payment is no change."""
+    order = order_of(session, request.order_id)
+    if order.status is OrderStatus.CONFIRMED and order.payment_id == request.payment_id:
+        return order, False
+    _change(session, order, OrderStatus.CONFIRMED, None, payment_id=request.payment_id, confirmed_at=now())
+    return order_of(session, order.id), True
+
+
+def close_order(session: Session, request: CloseOrder) -> Order | None:
+    """End an order that will not be confirmed and give back what it holds. Nothing to close, or closed: no change."""
+    order = find_order(session, request.order_id)
+    if order is None or not ALLOWED[order.status]:
+        return order
+    release_stock(session, order.id)
+    if request.is_cancelled:
+        status = OrderStatus.CANCELLED
+    else:
+        status = OrderStatus.EXPIRED if has_expired(session, order.id) else OrderStatus.REFUSED
+    _change(session, order, status, request.reason)
+    return order_of(session, order.id)
+
+
+def put_on_hold(session: Session, order_id: str, reason: str) -> Order:
+    """Hold an order for a person to look at; its stock stays held for as long as that may take."""
+    order = order_of(session, order_id)
+    if order.status is not OrderStatus.ON_HOLD:
+        _change(session, order, OrderStatus.ON_HOLD, reason)
+        hours = review_hours.for_identity(BusinessIdentity(order.business, order.scenario))()
+        extend_holds(session, order.id, now() + timedelta(hours=hours))
+    return order_of(session, order.id)
+
+
+def take_off_hold(session: Session, order_id: str) -> Order:
+    """Let a held order go on; from now its stock is held as long as that of any order."""
+    order = order_of(session, order_id)
+    if order.status is not OrderStatus.PLACED:
+        _change(session, order, OrderStatus.PLACED, None)
+        minutes = reservation_minutes.for_identity(BusinessIdentity(order.business, order.scenario))()
+        extend_holds(session, order.id, now() + timedelta(minutes=minutes))
+    return order_of(session, order.id)
+
+
+def import_order(session: Session, request: ImportOrder) -> str:
+    """Enter an order of the past; returns its id. The same order again changes nothing."""
+    return import_orders(session, [request])[0]
+
+
+def import_orders(session: Session, requests: Sequence[ImportOrder]) -> list[str]:
+    """Enter orders of the past, all of one business, in three statements; returns their ids."""
+    ids = [derived_id("ord", "import", request.business, request.run_id) for request in requests]
+    known = set(session.scalars(select(OrderRow.id).where(OrderRow.id.in_(ids))))
+    fresh = {key: request for key, request in zip(ids, requests, strict=True) if key not in known}
+    if fresh:
+        skus = {line.sku for request in fresh.values() for line in request.lines}
+        offers = offers_of(session, requests[0].business, skus)
+        for request in fresh.values():
+            _require_offers(request, offers)
+        placed = [(key, request, request.placed_at, OrderStatus.CONFIRMED) for key, request in fresh.items()]
+        _insert_orders(session, placed, offers, origin="import")
+    return ids
+
+
+def _require_offers(request: OpenOrder, offers: Mapping[str, Offer]) -> None:
+    gone = [line.sku for line in request.lines if line.sku not in offers]
+    if gone:
+        raise ConflictError(
+            "transaction.offer_gone",
+            f"{', '.join(gone)} is no longer offered.",
+            mend="Ask for a new quote.",
+            skus=gone,
+        )
+
+
+def _require_few_enough(request: OpenOrder, offers: Mapping[str, Offer]) -> None:
+    limit_of = most_units.for_identity(BusinessIdentity(request.business, request.scenario))
+    pieces: Counter[str] = Counter()
+    for line in request.lines:
+        pieces[line.sku] += line.quantity
+    for sku, asked in sorted(pieces.items()):
+        most = limit_of(offers[sku])
+        if most is not None and asked > most:
+            raise RefusedError(
+                "transaction.quantity_over_limit",
+                f"One order may take at most {most} of {sku}; {asked} were asked.",
+                mend=f"Order {most} or fewer, or several times.",
+                sku=sku,
+                asked=asked,
+                most=most,
+            )
+
+
+def _insert_orders(
+    session: Session,
+    placed: Sequence[tuple[str, OpenOrder, datetime, OrderStatus]],
+    offers: Mapping[str, Offer],
+    *,
+    origin: str = "checkout",
+) -> None:
+    sequences = session.scalars(
+        text("SELECT nextval(pg_get_serial_sequence('sales_order', 'sequence')) FROM generate_series(1, :count)"),
+        {"count": len(placed)},
+    ).all()
+    orders = [
+        _order_values(order_id, request, at, status, sequence, offers) | {"origin": origin}
+        for (order_id, request, at, status), sequence in zip(placed, sequences, strict=True)
+    ]
+    session.execute(insert(OrderRow), orders)
+    session.execute(
+        insert(OrderLineRow),
+        [values for order_id, request, _, _ in placed for values in _line_values(order_id, request, offers)],
+    )
+    session.execute(
+        insert(OrderChangeRow),
+        [
+            {
+                "business": request.business,
+                "order_id": order_id,
+                "from_status": None,
+                "to_status": status.value,
+                "reason": None,
+                "at": at,
+            }
+            for order_id, request, at, status in placed
+        ],
+    )
+
+
+def _order_values(
+    order_id: str,
+    request: OpenOrder,
+    at: datetime,
+    status: OrderStatus,
+    sequence: int,
+    offers: Mapping[str, Offer],
+) -> dict[str, Any]:
+    number = order_number.for_identity(BusinessIdentity(request.business, request.scenario))
+    return request.model_dump(exclude={"lines", "placed_at"}) | {
+        "id": order_id,
+        "sequence": sequence,
+        "number": number(request.business, sequence, at),
+        "status": status.value,
+        "status_reason": None,
+        "piece_count": sum(line.quantity for line in request.lines if offers[line.sku].kind is OfferKind.GOODS),
+        "payment_id": None,
+        "placed_at": at,
+        "confirmed_at": at if status is OrderStatus.CONFIRMED else None,
+    }
+
+
+def _line_values(order_id: str, request: OpenOrder, offers: Mapping[str, Offer]) -> list[dict[str, Any]]:
+    return [
+        line.model_dump()
+        | {
+            "business": request.business,
+            "order_id": order_id,
+            "position": position,
+            "kind": offers[line.sku].kind.value,
+            "name_en": offers[line.sku].name_en,
+            "name_zh": offers[line.sku].name_zh,
+            "seller_id": offers[line.sku].seller_id,
+            "category": offers[line.sku].category,
+        }
+        for position, line in enumerate(request.lines)
+    ]
+
+
+def _change(session: Session, order: Order, to: OrderStatus, reason: str | None, **also: Any) -> None:
+    """Move the order from the status it was seen in; somebody else having moved it, or a step not allowed: conflict."""
+    moved = None
+    if to in ALLOWED[order.status]:
+        moved = session.scalar(
+            update(OrderRow)
+            .where(OrderRow.id == order.id, OrderRow.status == order.status.value)
+            .values(status=to.value, status_reason=reason, **also)
+            .returning(OrderRow.id)
+            .execution_options(synchronize_session=False)
+        )
+    if moved is None:
+        raise ConflictError(
+            "transaction.status_conflict",
+            f"Order {order.number} is {order.status.value} and cannot become {to.value}.",
+            mend="Look at the order again: somebody else has decided about it.",
+            order_id=order.id,
+            status=order.status.value,
+        )
+    session.execute(
+        insert(OrderChangeRow).values(
+            business=order.business,
+            order_id=order.id,
+            from_status=order.status.value,
+            to_status=to.value,
+            reason=reason,
+            at=now(),
+        )
+    )

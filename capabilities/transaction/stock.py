@@ -1,0 +1,259 @@
+"""Stock of orders: held → secured → committed, or released, or expired.
+
+Whoever takes stock locks its rows first, by sku, and reservations after: nobody waits in a circle. Every change of a
+reservation is a conditional update, so that of an expiry and a commit exactly one wins.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, ColumnElement, String, column, func, or_, select, tuple_, update, values
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from capabilities.kernel.clock import now
+from capabilities.kernel.errors import ConflictError, RefusedError
+from capabilities.kernel.identity import BusinessIdentity
+from capabilities.kernel.ids import derived_id
+from capabilities.transaction.contract import Hold, Order, ReservationStatus
+from capabilities.transaction.extensions import reservation_minutes
+from capabilities.transaction.models import OfferRow, ReservationRow, StockRow
+from capabilities.transaction.queries import order_of
+
+HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in ReservationStatus)
+
+
+def hold_stock(session: Session, order_id: str) -> Hold:
+    """Hold what the order needs, all or nothing; a second call finds the first. `ConflictError` says what is short."""
+    held = session.scalars(select(ReservationRow).where(ReservationRow.order_id == order_id)).all()
+    if held:
+        return Hold(held=len(held), expires_at=min(row.expires_at for row in held))
+    order = order_of(session, order_id)
+    wanted = _stocked_pieces(session, order)
+    if not wanted:
+        return Hold(held=0, expires_at=None)
+    _take(session, order.business, wanted)
+    identity = BusinessIdentity(order.business, order.scenario)
+    moment = now()
+    expires_at = moment + timedelta(minutes=reservation_minutes.for_identity(identity)())
+    session.execute(
+        insert(ReservationRow).values(
+            [
+                {
+                    "id": derived_id("rsv", order_id, sku),
+                    "business": order.business,
+                    "order_id": order_id,
+                    "sku": sku,
+                    "quantity": quantity,
+                    "status": HELD,
+                    "expires_at": expires_at,
+                    "changed_at": moment,
+                }
+                for sku, quantity in wanted.items()
+            ]
+        )
+    )
+    return Hold(held=len(wanted), expires_at=expires_at)
+
+
+def secure_stock(session: Session, order_id: str) -> int:
+    """Take expiry off the order's holds, in the transaction that writes the capture intent: pay only for what is there.
+
+    Returns how many reservations are secure. A hold that ran out raises `RefusedError`; a second call changes nothing.
+    """
+    session.execute(
+        update(ReservationRow)
+        .where(ReservationRow.order_id == order_id, ReservationRow.status == HELD, ReservationRow.expires_at > now())
+        .values(status=SECURED, changed_at=now())
+        .execution_options(synchronize_session=False)
+    )
+    return _require_all(session, order_id, {SECURED, COMMITTED})
+
+
+def commit_stock(session: Session, order_id: str) -> int:
+    """The order's pieces leave the stock. Returns how many reservations are committed; a second call changes nothing.
+
+    Holds that are still good may be committed without being secured: an order that costs nothing has no capture.
+    """
+    good = or_(ReservationRow.status == SECURED, (ReservationRow.status == HELD) & (ReservationRow.expires_at > now()))
+    _move(session, order_id, good, to=COMMITTED)
+    return _require_all(session, order_id, {COMMITTED})
+
+
+def release_stock(session: Session, order_id: str) -> int:
+    """Give back what the order holds; returns how many reservations were released. What is committed stays."""
+    return _move(session, order_id, ReservationRow.status.in_([HELD, SECURED]), to=RELEASED)
+
+
+def extend_holds(session: Session, order_id: str, expires_at: datetime) -> int:
+    """Move the end of holds that have not run out; returns how many."""
+    extended = session.scalars(
+        update(ReservationRow)
+        .where(ReservationRow.order_id == order_id, ReservationRow.status == HELD, ReservationRow.expires_at > now())
+        .values(expires_at=expires_at, changed_at=now())
+        .returning(ReservationRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(extended.all())
+
+
+def expire_reservations(session: Session, limit: int = 500) -> int:
+    """Give back holds that ran out, oldest first, at most `limit`; returns how many."""
+    overdue = session.execute(
+        select(ReservationRow.business, ReservationRow.sku)
+        .where(ReservationRow.status == HELD, ReservationRow.expires_at <= now())
+        .order_by(ReservationRow.expires_at)
+        .limit(limit)
+    ).all()
+    return _expire(session, sorted({(row.business, row.sku) for row in overdue}), limit)
+
+
+def has_expired(session: Session, order_id: str) -> bool:
+    """Whether a hold of the order ran out."""
+    found = select(ReservationRow.id).where(ReservationRow.order_id == order_id, ReservationRow.status == EXPIRED)
+    return session.execute(found.limit(1)).first() is not None
+
+
+def _stocked_pieces(session: Session, order: Order) -> dict[str, int]:
+    """Pieces by sku, in the order in which rows are locked, of what has stock."""
+    pieces: Counter[str] = Counter()
+    for line in order.lines:
+        pieces[line.sku] += line.quantity
+    stocked = session.scalars(
+        select(OfferRow.sku)
+        .where(OfferRow.business == order.business, OfferRow.sku.in_(pieces), OfferRow.has_stock)
+        .order_by(OfferRow.sku)
+    )
+    return {sku: pieces[sku] for sku in stocked}
+
+
+def _take(session: Session, business: str, wanted: dict[str, int]) -> None:
+    keys = [(business, sku) for sku in sorted(wanted)]
+    available = _lock(session, keys)
+    short = [key for key in keys if available.get(key, 0) < wanted[key[1]]]
+    if short and _expire(session, short, limit=10_000):
+        available |= _lock(session, short)
+        short = [key for key in short if available.get(key, 0) < wanted[key[1]]]
+    if short:
+        raise _shortage([(sku, wanted[sku], available.get((business, sku), 0)) for _, sku in short])
+    wish = (
+        values(column("sku", String), column("pieces", BigInteger), name="wish")
+        .data(list(wanted.items()))
+        .alias("wish")
+    )
+    taken = session.scalars(
+        update(StockRow)
+        .where(
+            StockRow.business == business,
+            StockRow.sku == wish.c.sku,
+            StockRow.on_hand - StockRow.reserved >= wish.c.pieces,
+        )
+        .values(reserved=StockRow.reserved + wish.c.pieces)
+        .returning(StockRow.sku)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if len(taken) != len(wanted):
+        raise _shortage([(sku, pieces, 0) for sku, pieces in wanted.items() if sku not in taken])
+
+
+def _shortage(short: Sequence[tuple[str, int, int]]) -> ConflictError:
+    sku, asked, available = short[0]
+    more = f" {len(short) - 1} more of the order are short too." if len(short) > 1 else ""
+    return ConflictError(
+        "transaction.stock_short",
+        f"Of {sku} {asked} were asked, {available} are available.{more}",
+        mend="Order fewer pieces, or try later.",
+        sku=sku,
+        asked=asked,
+        available=available,
+        short=[{"sku": sku, "asked": asked, "available": available} for sku, asked, available in short],
+    )
+
+
+def _lock(session: Session, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Lock stock rows in order; what is available of each."""
+    rows = session.execute(
+        select(StockRow.business, StockRow.sku, (StockRow.on_hand - StockRow.reserved).label("available"))
+        .where(tuple_(StockRow.business, StockRow.sku).in_(keys))
+        .order_by(StockRow.business, StockRow.sku)
+        .with_for_update()
+    )
+    return {(row.business, row.sku): row.available for row in rows}
+
+
+def _expire(session: Session, keys: Sequence[tuple[str, str]], limit: int) -> int:
+    """Expire overdue holds of these skus. Rows somebody else is deciding about right now are left alone."""
+    if not keys:
+        return 0
+    _lock(session, keys)
+    overdue = (
+        select(ReservationRow.id)
+        .where(
+            tuple_(ReservationRow.business, ReservationRow.sku).in_(keys),
+            ReservationRow.status == HELD,
+            ReservationRow.expires_at <= now(),
+        )
+        .order_by(ReservationRow.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _settle(session, ReservationRow.id.in_(overdue), to=EXPIRED)
+
+
+def _move(session: Session, order_id: str, condition: ColumnElement[bool], *, to: str) -> int:
+    rows = session.execute(
+        select(ReservationRow.business, ReservationRow.sku).where(ReservationRow.order_id == order_id, condition)
+    )
+    keys = sorted((row.business, row.sku) for row in rows)
+    if not keys:
+        return 0
+    _lock(session, keys)
+    return _settle(session, (ReservationRow.order_id == order_id) & condition, to=to)
+
+
+def _settle(session: Session, condition: ColumnElement[bool], *, to: str) -> int:
+    """End reservations that still fulfil the condition and take their pieces off `reserved` (and off the shelf)."""
+    settled = session.execute(
+        update(ReservationRow)
+        .where(condition, ReservationRow.status.in_([HELD, SECURED]))
+        .values(status=to, changed_at=now())
+        .returning(ReservationRow.business, ReservationRow.sku, ReservationRow.quantity)
+        .execution_options(synchronize_session=False)
+    ).all()
+    pieces: Counter[tuple[str, str]] = Counter()
+    for row in settled:
+        pieces[row.business, row.sku] += row.quantity
+    if pieces:
+        done = (
+            values(column("business", String), column("sku", String), column("pieces", BigInteger), name="done")
+            .data([(*key, count) for key, count in sorted(pieces.items())])
+            .alias("done")
+        )
+        leaving = done.c.pieces if to == COMMITTED else 0
+        session.execute(
+            update(StockRow)
+            .where(StockRow.business == done.c.business, StockRow.sku == done.c.sku)
+            .values(reserved=StockRow.reserved - done.c.pieces, on_hand=StockRow.on_hand - leaving)
+            .execution_options(synchronize_session=False)
+        )
+    return len(settled)
+
+
+def _require_all(session: Session, order_id: str, good: set[str]) -> int:
+    found = session.execute(
+        select(ReservationRow.status, func.count())
+        .where(ReservationRow.order_id == order_id)
+        .group_by(ReservationRow.status)
+    )
+    counts = {status: count for status, count in found}
+    if set(counts) <= good:
+        return sum(counts.values())
+    raise RefusedError(
+        "transaction.reservation_expired",
+        "The pieces were held for this order only for a while, and that while is over.",
+        mend="Place the order again; nothing was charged.",
+        order_id=order_id,
+    )
