@@ -56,7 +56,7 @@ def list_offers(
     *,
     category: str | None = None,
     search: str | None = None,
-    kind: OfferKind | None = OfferKind.GOODS,
+    kind: OfferKind | None = None,
     after: str | None = None,
     limit: int = 50,
 ) -> OfferPage:

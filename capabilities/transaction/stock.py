@@ -244,11 +244,11 @@ def _settle(session: Session, condition: ColumnElement[bool], *, to: str) -> int
 
 def _require_all(session: Session, order_id: str, good: set[str]) -> int:
     found = session.execute(
-        select(ReservationRow.status, func.count())
+        select(ReservationRow.status, func.count().label("rows"))
         .where(ReservationRow.order_id == order_id)
         .group_by(ReservationRow.status)
     )
-    counts = {status: count for status, count in found}
+    counts = {row.status: row.rows for row in found}
     if set(counts) <= good:
         return sum(counts.values())
     raise RefusedError(
