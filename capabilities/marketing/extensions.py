@@ -1,1 +1,20 @@
-"""Extensions of marketing."""
+"""Where a line of business may do marketing its own way. `capabilities/businesses` realizes what differs."""
+
+from __future__ import annotations
+
+from capabilities.kernel.extension import ExtensionPoint
+from capabilities.kernel.settings import settings
+
+
+def _thirty_minutes() -> int:
+    """How long a quote stands, in minutes; afterwards the price is asked anew."""
+    return 30
+
+
+def _minutes_of_the_settings() -> int:
+    """How long a use of a coupon is held for an order that is not paid yet."""
+    return settings().reservation_minutes
+
+
+quote_minutes: ExtensionPoint[[], int] = ExtensionPoint("marketing.quote_minutes", _thirty_minutes)
+claim_minutes: ExtensionPoint[[], int] = ExtensionPoint("marketing.claim_minutes", _minutes_of_the_settings)

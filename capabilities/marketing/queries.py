@@ -1,1 +1,79 @@
-"""Queries of marketing."""
+"""Reads of marketing: quotes and the carts behind them, states of coupons, claims of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from capabilities.kernel.errors import MissingError
+from capabilities.marketing.contract import Cart, CouponClaim, CouponState, CouponStatus, Quote
+from capabilities.marketing.models import CouponClaimRow, CouponRow, QuoteRow
+from capabilities.marketing.pricing import normal_code
+
+
+def quote_of(session: Session, quote_id: str) -> Quote:
+    """The quote as it was given; `MissingError` where there is none."""
+    return Quote.model_validate(_quote_row(session, quote_id).body)
+
+
+def find_quote(session: Session, quote_id: str) -> Quote | None:
+    """The quote as it was given, None where there is none."""
+    row = session.get(QuoteRow, quote_id)
+    return None if row is None else Quote.model_validate(row.body)
+
+
+def cart_of(session: Session, quote_id: str) -> Cart:
+    """The cart a quote was computed from; `MissingError` where there is no such quote."""
+    return Cart.model_validate(_quote_row(session, quote_id).cart)
+
+
+def _quote_row(session: Session, quote_id: str) -> QuoteRow:
+    row = session.get(QuoteRow, quote_id)
+    if row is None:
+        raise MissingError("marketing.quote_unknown", f"There is no quote {quote_id}.")
+    return row
+
+
+def coupon_states(session: Session, business: str, codes: Iterable[str], at: datetime) -> dict[str, CouponState]:
+    """What could be done with these codes at a moment, by code in capitals; codes without a coupon are absent."""
+    keys = {normal_code(code) for code in codes}
+    if not keys:
+        return {}
+    found = select(CouponRow).where(CouponRow.business == business, CouponRow.code_key.in_(keys))
+    return {row.code_key: state_of(row, at) for row in session.scalars(found).all()}
+
+
+def coupons(session: Session, business: str, at: datetime) -> list[CouponState]:
+    """All coupons of a business with their states, by code."""
+    found = select(CouponRow).where(CouponRow.business == business).order_by(CouponRow.code_key)
+    return [state_of(row, at) for row in session.scalars(found)]
+
+
+def state_of(row: CouponRow, at: datetime) -> CouponState:
+    """Whether the coupon can be used at that moment, and if not, why."""
+    state, reason = "usable", None
+    if row.status != CouponStatus.ACTIVE.value:
+        state, reason = "inactive", f"The coupon {row.code} is paused."
+    elif row.valid_from is not None and at < row.valid_from:
+        state, reason = "inactive", f"The coupon {row.code} is valid from {row.valid_from:%Y-%m-%d %H:%M} UTC."
+    elif row.valid_until is not None and at >= row.valid_until:
+        state, reason = "inactive", f"The coupon {row.code} was valid until {row.valid_until:%Y-%m-%d %H:%M} UTC."
+    elif row.use_limit is not None and row.used >= row.use_limit:
+        state, reason = "used_up", f"All {row.use_limit} uses of the coupon {row.code} are taken."
+    return CouponState.model_validate(
+        {"code": row.code_key, "state": state, "reason": reason, "use_limit": row.use_limit, "used": row.used}
+    )
+
+
+def claims_of(session: Session, order_id: str) -> list[CouponClaim]:
+    """The coupon uses an order claimed, by code."""
+    found = select(CouponClaimRow).where(CouponClaimRow.order_id == order_id).order_by(CouponClaimRow.code)
+    return [
+        CouponClaim.model_validate(
+            {"code": row.code, "order_id": row.order_id, "status": row.status, "expires_at": row.expires_at}
+        )
+        for row in session.scalars(found.execution_options(populate_existing=True))
+    ]

@@ -1,1 +1,282 @@
-"""Service of marketing."""
+"""Writes of marketing: quotes are kept, coupons created, their uses claimed, secured, redeemed or given back.
+
+A use is counted in the coupon's row by a conditional update, so that N stays N under any concurrency. Coupons are locked
+in the order of their codes. Nothing here commits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from capabilities.kernel.clock import now
+from capabilities.kernel.errors import ConflictError, RefusedError
+from capabilities.kernel.identity import BusinessIdentity
+from capabilities.kernel.ids import derived_id, new_id
+from capabilities.marketing.contract import Cart, CouponState, CouponStatus, CreateCoupon, Quote
+from capabilities.marketing.extensions import claim_minutes
+from capabilities.marketing.models import CouponClaimRow, CouponRow, QuoteRow
+from capabilities.marketing.pricing import normal_code
+from capabilities.marketing.queries import quote_of, state_of
+
+HELD, SECURED, REDEEMED, RELEASED, EXPIRED = "held", "secured", "redeemed", "released", "expired"
+
+
+def save_quote(session: Session, quote: Quote, cart: Cart) -> Quote:
+    """Keep a quote with the cart it was computed from; a second call with the same id changes nothing."""
+    session.execute(
+        insert(QuoteRow)
+        .values(
+            id=quote.id,
+            business=quote.business,
+            buyer_id=cart.buyer.id,
+            currency=quote.currency,
+            total_minor=quote.total_minor,
+            cart=cart.model_dump(mode="json"),
+            body=quote.model_dump(mode="json"),
+            release_ids=list(quote.release_ids),
+            algorithm=quote.algorithm,
+            content_sha256=quote.content_sha256,
+            created_at=quote.created_at,
+            expires_at=quote.expires_at,
+        )
+        .on_conflict_do_nothing()
+    )
+    return quote
+
+
+# --- coupons ----------------------------------------------------------------------------------------------------
+
+
+def create_coupon(session: Session, request: CreateCoupon) -> CouponState:
+    """Create a coupon; a code that exists in the business, in whatever case, raises `ConflictError`."""
+    row = {
+        "id": new_id("cpn"),
+        "business": request.business,
+        "code": request.code.strip(),
+        "code_key": normal_code(request.code),
+        "use_limit": request.use_limit,
+        "used": 0,
+        "status": request.status.value,
+        "valid_from": request.valid_from,
+        "valid_until": request.valid_until,
+        "created_at": now(),
+    }
+    added = session.scalars(insert(CouponRow).values(row).on_conflict_do_nothing().returning(CouponRow)).one_or_none()
+    if added is None:
+        raise ConflictError(
+            "marketing.coupon_exists", f"There is a coupon {request.code} in {request.business} already.", field="code"
+        )
+    return state_of(added, now())
+
+
+def set_coupon_status(session: Session, business: str, code: str, status: CouponStatus) -> None:
+    """Pause a coupon or let it go on. Uses that are claimed already keep their claim."""
+    changed = session.scalars(
+        update(CouponRow)
+        .where(CouponRow.business == business, CouponRow.code_key == normal_code(code))
+        .values(status=status.value)
+        .returning(CouponRow.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if changed is None:
+        raise RefusedError("marketing.coupon_unknown", f"There is no coupon {code} in {business}.", coupon=code)
+
+
+# --- claims -----------------------------------------------------------------------------------------------------
+
+
+def claim_coupons(session: Session, order_id: str, quote_id: str) -> int:
+    """Claim a use of every coupon the quote applied, all or none; returns how many uses the order has claimed.
+
+    A coupon used up, paused or over since the quote raises `ConflictError` with the reason, and nothing is claimed. A
+    second call for the same order changes nothing; codes that are no coupon (only named by a rule) need no claim.
+    """
+    quote = quote_of(session, quote_id)
+    codes = sorted({normal_code(use.code) for use in quote.coupons if use.state == "applied"})
+    if not codes:
+        return 0
+    minutes = claim_minutes.for_identity(BusinessIdentity(quote.business))()
+    expires_at = now() + timedelta(minutes=minutes)
+    with session.begin_nested():
+        return sum(_claim(session, quote, order_id, code, expires_at) for code in codes)
+
+
+def _claim(session: Session, quote: Quote, order_id: str, code: str, expires_at: datetime) -> int:
+    coupon_id = session.scalar(
+        select(CouponRow.id).where(CouponRow.business == quote.business, CouponRow.code_key == code)
+    )
+    if coupon_id is None:
+        return 0
+    claim = {
+        "id": derived_id("clm", order_id, coupon_id),
+        "business": quote.business,
+        "coupon_id": coupon_id,
+        "code": code,
+        "order_id": order_id,
+        "quote_id": quote.id,
+        "status": HELD,
+        "expires_at": expires_at,
+        "created_at": now(),
+        "changed_at": now(),
+    }
+    is_new = session.scalar(insert(CouponClaimRow).values(claim).on_conflict_do_nothing().returning(CouponClaimRow.id))
+    if is_new is None:
+        _require_counted(session, order_id, coupon_id, code)
+        return 1
+    if not _count_use(session, coupon_id) and not (
+        _expire(session, coupon_ids=[coupon_id]) and _count_use(session, coupon_id)
+    ):
+        raise _refusal(session, coupon_id)
+    return 1
+
+
+def _count_use(session: Session, coupon_id: str) -> bool:
+    """Count one more use where the coupon still allows it."""
+    moment = now()
+    counted = session.scalar(
+        update(CouponRow)
+        .where(
+            CouponRow.id == coupon_id,
+            CouponRow.status == CouponStatus.ACTIVE.value,
+            or_(CouponRow.use_limit.is_(None), CouponRow.used < CouponRow.use_limit),
+            or_(CouponRow.valid_from.is_(None), CouponRow.valid_from <= moment),
+            or_(CouponRow.valid_until.is_(None), CouponRow.valid_until > moment),
+        )
+        .values(used=CouponRow.used + 1)
+        .returning(CouponRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return counted is not None
+
+
+def _refusal(session: Session, coupon_id: str) -> ConflictError:
+    row = session.get_one(CouponRow, coupon_id, populate_existing=True)
+    state = state_of(row, now())
+    is_used_up = state.state in ("used_up", "usable")
+    return ConflictError(
+        "marketing.coupon_used_up" if is_used_up else "marketing.coupon_inactive",
+        state.reason or f"All uses of the coupon {row.code} are taken.",
+        mend="Check out without the coupon, or with another one.",
+        coupon=row.code,
+        reason="used_up" if is_used_up else "inactive",
+    )
+
+
+def _require_counted(session: Session, order_id: str, coupon_id: str, code: str) -> None:
+    status = session.scalar(
+        select(CouponClaimRow.status).where(CouponClaimRow.order_id == order_id, CouponClaimRow.coupon_id == coupon_id)
+    )
+    if status not in (HELD, SECURED, REDEEMED):
+        raise ConflictError(
+            "marketing.claim_ended",
+            f"The use of {code} this order had claimed was given back.",
+            mend="Begin a new checkout.",
+            coupon=code,
+        )
+
+
+def extend_claims(session: Session, order_id: str, expires_at: datetime) -> int:
+    """Move the end of claims that have not run out (an order waits for a person); returns how many."""
+    return _move(session, order_id, _good_hold(), to=HELD, expires_at=expires_at)
+
+
+def secure_coupons(session: Session, order_id: str) -> int:
+    """Take expiry off the order's claims, in the transaction that writes the capture intent; returns how many are secure.
+
+    A claim that ran out raises `RefusedError`; a second call changes nothing.
+    """
+    _move(session, order_id, _good_hold(), to=SECURED)
+    return _require_all(session, order_id, (SECURED, REDEEMED))
+
+
+def redeem_coupons(session: Session, order_id: str) -> int:
+    """The order's uses are final; returns how many are redeemed. A second call changes nothing.
+
+    Claims that are still good may be redeemed without being secured: an order that costs nothing has no capture.
+    """
+    _move(session, order_id, or_(CouponClaimRow.status == SECURED, _good_hold()), to=REDEEMED)
+    return _require_all(session, order_id, (REDEEMED,))
+
+
+def release_coupons(session: Session, order_id: str) -> int:
+    """Give back the uses the order has not redeemed, once; returns how many."""
+    found = session.scalars(
+        select(CouponClaimRow.id)
+        .where(CouponClaimRow.order_id == order_id, CouponClaimRow.status.in_((HELD, SECURED)))
+        .order_by(CouponClaimRow.code)
+    ).all()
+    return _give_back(session, found, (HELD, SECURED), RELEASED)
+
+
+def expire_claims(session: Session, limit: int = 500) -> int:
+    """Give back held uses that ran out, oldest first, at most `limit`; returns how many."""
+    return _expire(session, limit=limit)
+
+
+def _expire(session: Session, *, coupon_ids: Sequence[str] | None = None, limit: int = 1_000) -> int:
+    overdue = select(CouponClaimRow.id).where(CouponClaimRow.status == HELD, CouponClaimRow.expires_at <= now())
+    if coupon_ids is not None:
+        overdue = overdue.where(CouponClaimRow.coupon_id.in_(coupon_ids))
+    found = session.scalars(
+        overdue.order_by(CouponClaimRow.expires_at).limit(limit).with_for_update(skip_locked=True)
+    ).all()
+    return _give_back(session, found, (HELD,), EXPIRED)
+
+
+def _give_back(session: Session, claim_ids: Sequence[str], from_statuses: Sequence[str], to: str) -> int:
+    """End claims and count their uses back, only those whose status this transaction changed."""
+    ended = session.execute(
+        update(CouponClaimRow)
+        .where(CouponClaimRow.id.in_(claim_ids), CouponClaimRow.status.in_(from_statuses))
+        .values(status=to, changed_at=now())
+        .returning(CouponClaimRow.business, CouponClaimRow.code, CouponClaimRow.coupon_id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    uses = Counter((row.business, row.code, row.coupon_id) for row in ended)
+    for (_, _, coupon_id), count in sorted(uses.items()):
+        session.execute(
+            update(CouponRow)
+            .where(CouponRow.id == coupon_id)
+            .values(used=CouponRow.used - count)
+            .execution_options(synchronize_session=False)
+        )
+    return len(ended)
+
+
+def _good_hold() -> ColumnElement[bool]:
+    return and_(CouponClaimRow.status == HELD, CouponClaimRow.expires_at > now())
+
+
+def _move(
+    session: Session, order_id: str, condition: ColumnElement[bool], *, to: str, expires_at: datetime | None = None
+) -> int:
+    values = {"status": to, "changed_at": now()} | ({} if expires_at is None else {"expires_at": expires_at})
+    moved = session.scalars(
+        update(CouponClaimRow)
+        .where(CouponClaimRow.order_id == order_id, condition)
+        .values(**values)
+        .returning(CouponClaimRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(moved.all())
+
+
+def _require_all(session: Session, order_id: str, statuses: Sequence[str]) -> int:
+    found = session.execute(
+        select(CouponClaimRow.code, CouponClaimRow.status).where(CouponClaimRow.order_id == order_id)
+    ).all()
+    lost = [row.code for row in found if row.status not in statuses]
+    if lost:
+        raise RefusedError(
+            "marketing.claim_expired",
+            f"The use of {', '.join(sorted(lost))} was not paid for in time and has been given back.",
+            mend="Begin a new checkout.",
+            coupons=sorted(lost),
+        )
+    return len(found)
