@@ -59,11 +59,17 @@ class OutsideSteps(Generic[Request, Intent, Response]):
 
     `intend` returns None-free intents; `call` gets the intent and returns JSON-able `answer`; `record` must accept the
     same answer twice. `call` raising `UnavailableError` is retried; a time-out is an answer of its own ("unknown").
+    `again` marks an intent of an earlier attempt, which may have reached the other side before it broke off.
     """
 
     intend: Callable[[Session, StepContext, Request], Intent]
     call: Callable[[Intent], BaseModel]
     record: Callable[[Session, StepContext, Intent, Any], Response]
+    again: Callable[[Intent], Intent] | None = None
+
+    def resumed(self, intent: Intent) -> Intent:
+        """The intent of an earlier attempt, for another one."""
+        return intent if self.again is None else self.again(intent)
 
 
 _OPERATIONS: dict[str, Operation] = {}

@@ -12,7 +12,7 @@ K = PaymentEventKind
 
 
 @dataclass(frozen=True, slots=True)
-class _Act:
+class Act:
     """One kind of act: its request, its success and its failure."""
 
     request: K
@@ -20,10 +20,10 @@ class _Act:
     failure: K
 
 
-AUTHORIZATION = _Act(K.AUTHORIZATION_REQUEST, K.AUTHORIZATION_SUCCESS, K.AUTHORIZATION_FAILURE)
-CHARGE = _Act(K.CHARGE_REQUEST, K.CHARGE_SUCCESS, K.CHARGE_FAILURE)
-REFUND = _Act(K.REFUND_REQUEST, K.REFUND_SUCCESS, K.REFUND_FAILURE)
-CANCEL = _Act(K.CANCEL_REQUEST, K.CANCEL_SUCCESS, K.CANCEL_FAILURE)
+AUTHORIZATION = Act(K.AUTHORIZATION_REQUEST, K.AUTHORIZATION_SUCCESS, K.AUTHORIZATION_FAILURE)
+CHARGE = Act(K.CHARGE_REQUEST, K.CHARGE_SUCCESS, K.CHARGE_FAILURE)
+REFUND = Act(K.REFUND_REQUEST, K.REFUND_SUCCESS, K.REFUND_FAILURE)
+CANCEL = Act(K.CANCEL_REQUEST, K.CANCEL_SUCCESS, K.CANCEL_FAILURE)
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class _Known:
     def total(self, kind: K) -> int:
         return sum(event.amount_minor for (of, _), event in self.newest.items() if of is kind)
 
-    def sums(self, act: _Act) -> tuple[int, int]:
+    def sums(self, act: Act) -> tuple[int, int]:
         """What succeeded, and what was asked for and is not answered yet."""
         done = pending = 0
         for reference in self.references(act.request, act.success, act.failure):
@@ -80,7 +80,7 @@ def amounts(events: Iterable[PaymentEvent]) -> PaymentAmounts:
     )
 
 
-def open_references(events: Iterable[PaymentEvent], act: _Act) -> list[str]:
+def open_references(events: Iterable[PaymentEvent], act: Act) -> list[str]:
     """References that were asked for and have neither success nor failure yet."""
     known = _known([event for event in events if event.is_counted], None)
     answered = set(known.references(act.success, act.failure))

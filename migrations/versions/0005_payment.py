@@ -11,14 +11,14 @@ branch_labels = None
 depends_on = None
 
 REFUSE_CHANGE = """
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_change_of_money() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: a correction is a new row', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$
 """
 GUARD = """
 CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE ON {table}
-FOR EACH ROW EXECUTE FUNCTION refuse_change()
+FOR EACH ROW EXECUTE FUNCTION refuse_change_of_money()
 """
 
 
@@ -95,4 +95,4 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_payment_event_payment_id"), table_name="payment_event")
     op.drop_table("payment_event")
     op.drop_table("payment")
-    op.execute("DROP FUNCTION refuse_change")
+    op.execute("DROP FUNCTION refuse_change_of_money")

@@ -12,7 +12,7 @@ depends_on = None
 
 GUARD = """
 CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE ON {table}
-FOR EACH ROW EXECUTE FUNCTION refuse_change()
+FOR EACH ROW EXECUTE FUNCTION refuse_change_of_money()
 """
 SUMS_TO_ZERO = """
 CREATE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
