@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from rules.document import Rule, RuleSetDocument
 from rules.eligibility import eligible, why_ineligible
+from rules.engine import give_memory_back
+from rules.matching import CompiledRelease
 from rules.reference import ReferenceRules
 
 __all__ = [
@@ -46,15 +48,23 @@ def reference_of(document: RuleSetDocument) -> ReferenceRules:
 
 
 def matcher_of(document: RuleSetDocument, content_sha256: str) -> Matcher:
-    """The matcher of a content, shared by everything in this process that has the same content."""
+    """The compiled release of a content, shared by everything in this process that has the same content.
+
+    The longest unused ones are let go; their networks are disposed of when nobody holds them any more.
+    """
     with _matchers_lock:
         matcher = _matchers.get(content_sha256)
-        if matcher is None:
-            matcher = _matchers[content_sha256] = reference_of(document)
-        _matchers.move_to_end(content_sha256)
-        while len(_matchers) > MATCHERS_KEPT:
-            _matchers.popitem(last=False)
-        return matcher
+        if matcher is not None:
+            _matchers.move_to_end(content_sha256)
+            return matcher
+    compiled = CompiledRelease(document)
+    with _matchers_lock:
+        matcher = _matchers.setdefault(content_sha256, compiled)
+        dropped = [_matchers.popitem(last=False)[1] for _ in range(len(_matchers) - MATCHERS_KEPT)]
+    if dropped:
+        dropped.clear()
+        give_memory_back()
+    return matcher
 
 
 def fire(matcher: Matcher, grain: str, facts: Facts, stage: int | None = None) -> tuple[int, ...]:
