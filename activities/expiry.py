@@ -1,0 +1,40 @@
+"""What ends by itself: holds on stock and claims on coupons that ran out. The worker calls this again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from capabilities.marketing.service import expire_claims
+from capabilities.transaction.service import expire_reservations
+
+AT_ONCE = 500
+"""Rows a transaction: locks stay short, and whoever wants to buy gets in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """How many of each were given back."""
+
+    reservations: int
+    claims: int
+
+
+def expire_overdue(session_factory: sessionmaker[Session]) -> Expired:
+    """Give back everything that ran out, a bounded number a transaction. Safe to run anywhere, and twice at once."""
+    return Expired(
+        reservations=_until_done(session_factory, expire_reservations),
+        claims=_until_done(session_factory, expire_claims),
+    )
+
+
+def _until_done(session_factory: sessionmaker[Session], expire: Callable[[Session, int], int]) -> int:
+    total = 0
+    while True:
+        with session_factory.begin() as session:
+            done = expire(session, AT_ONCE)
+        total += done
+        if done < AT_ONCE:
+            return total

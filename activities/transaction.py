@@ -1,0 +1,183 @@
+"""Steps about orders and stock. Here a quote of marketing becomes an order of transaction: neither knows the other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from activities.catalogue import StepContext, operation
+from capabilities.kernel.outbox import publish
+from capabilities.marketing.contract import Quote
+from capabilities.marketing.queries import quote_of
+from capabilities.transaction import service
+from capabilities.transaction.contract import (
+    CheckoutRequest,
+    CloseOrder,
+    ConfirmOrder,
+    Hold,
+    OpenOrder,
+    OpenOrderLine,
+    Order,
+    OrderStatus,
+)
+from capabilities.user.contract import AdmittedBuyer
+from capabilities.user.service import count_order
+
+
+class StepType(BaseModel):
+    """Frozen and closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OpenRequest(StepType):
+    """The checkout as asked, who buys, and the quote it was priced with."""
+
+    checkout: CheckoutRequest
+    buyer: AdmittedBuyer
+    quote_id: str
+
+
+class OpenedOrder(StepType):
+    order_id: str
+    number: str
+    currency: str
+    total_minor: int
+
+
+class OrderReference(StepType):
+    order_id: str
+
+
+class HoldForReview(StepType):
+    order_id: str
+    reason: str = Field(max_length=500)
+
+
+class CloseRequest(StepType):
+    """`reason` is the code of the error that ended the checkout, or a word of the person who did."""
+
+    order_id: str
+    reason: str | None = Field(default=None, max_length=500)
+    is_cancelled: bool = False
+
+
+class OrderStanding(StepType):
+    """An order's status after a step; None where there is no such order, so nothing to undo."""
+
+    order_id: str
+    status: OrderStatus | None
+
+
+class ReleasedStock(StepType):
+    released: int
+
+
+class ConfirmRequest(StepType):
+    order_id: str
+    payment_id: str | None = None
+
+
+class ConfirmedOrder(StepType):
+    order_id: str
+    number: str
+    status: OrderStatus
+    confirmed_at: datetime
+
+
+@operation("transaction.open", en="Open the order", zh="创建订单")
+def open_order(session: Session, context: StepContext, request: OpenRequest) -> OpenedOrder:
+    """Place the order as quoted; that the quote is what the buyer agreed to, pricing has seen to."""
+    quote = quote_of(session, request.quote_id)
+    order = service.open_order(session, _command(context, request, quote))
+    return OpenedOrder(order_id=order.id, number=order.number, currency=order.currency, total_minor=order.total_minor)
+
+
+@operation("transaction.close", en="Close the order", zh="关闭订单")
+def close_order(session: Session, context: StepContext, request: CloseRequest) -> OrderStanding:  # noqa: ARG001
+    """The undo of opening: refused, expired or cancelled, and its stock given back. A confirmed order stays."""
+    closed = service.close_order(session, CloseOrder(**request.model_dump()))
+    return OrderStanding(order_id=request.order_id, status=None if closed is None else closed.status)
+
+
+@operation("transaction.hold_stock", en="Hold the stock", zh="预留库存")
+def hold_stock(session: Session, context: StepContext, request: OrderReference) -> Hold:  # noqa: ARG001
+    """All pieces of the order or none."""
+    return service.hold_stock(session, request.order_id)
+
+
+@operation("transaction.release_stock", en="Release the stock", zh="释放库存")
+def release_stock(session: Session, context: StepContext, request: OrderReference) -> ReleasedStock:  # noqa: ARG001
+    """The undo of holding; what is committed or was released stays so."""
+    return ReleasedStock(released=service.release_stock(session, request.order_id))
+
+
+@operation("transaction.put_on_hold", en="Hold the order for review", zh="订单待审")
+def put_on_hold(session: Session, context: StepContext, request: HoldForReview) -> OrderStanding:  # noqa: ARG001
+    """A person has to look at the order before it goes on."""
+    order = service.put_on_hold(session, request.order_id, request.reason)
+    return OrderStanding(order_id=order.id, status=order.status)
+
+
+@operation("transaction.take_off_hold", en="Let the order go on", zh="订单放行")
+def take_off_hold(session: Session, context: StepContext, request: OrderReference) -> OrderStanding:  # noqa: ARG001
+    """A person has looked at the order and lets it go on."""
+    order = service.take_off_hold(session, request.order_id)
+    return OrderStanding(order_id=order.id, status=order.status)
+
+
+@operation("transaction.confirm", en="Confirm the order", zh="确认订单")
+def confirm_order(session: Session, context: StepContext, request: ConfirmRequest) -> ConfirmedOrder:
+    """Commit the stock, confirm, count the buyer's order, and tell the world. A second time changes nothing."""
+    service.commit_stock(session, request.order_id)
+    order, is_new = service.confirm_order(
+        session, ConfirmOrder(order_id=request.order_id, payment_id=request.payment_id)
+    )
+    if is_new:
+        if order.buyer_id is not None:
+            count_order(session, order.business, order.buyer_id)
+        publish(session, business=order.business, type="order.confirmed", subject=order.id, data=_event(order, context))
+    assert order.confirmed_at is not None  # noqa: S101 - a check constraint holds it; this tells the type checker
+    return ConfirmedOrder(order_id=order.id, number=order.number, status=order.status, confirmed_at=order.confirmed_at)
+
+
+def _event(order: Order, context: StepContext) -> dict[str, str | int | None]:
+    return {
+        "order_id": order.id,
+        "number": order.number,
+        "buyer_id": order.buyer_id,
+        "payment_id": order.payment_id,
+        "currency": order.currency,
+        "total_minor": order.total_minor,
+        "run_id": order.run_id,
+        "correlation_id": context.correlation_id,
+    }
+
+
+def _command(context: StepContext, request: OpenRequest, quote: Quote) -> OpenOrder:
+    """The quote in transaction's own words."""
+    checkout = request.checkout
+    shared = ("quantity", "unit_price_minor", "gross_minor", "discount_minor", "net_minor")
+    taxes = ("tax_rate_bps", "tax_minor", "total_minor")
+    return OpenOrder(
+        run_id=context.run_id,
+        business=checkout.business,
+        scenario=checkout.scenario,
+        channel=checkout.channel,
+        country=checkout.country,
+        buyer_id=request.buyer.buyer_id,
+        currency=quote.currency,
+        prices_include_tax=quote.prices_include_tax,
+        quote_id=quote.id,
+        goods_gross_minor=quote.goods_gross_minor,
+        discount_minor=quote.discount_minor,
+        delivery_minor=quote.delivery_minor,
+        tax_minor=quote.tax_minor,
+        total_minor=quote.total_minor,
+        lines=tuple(
+            OpenOrderLine(line_id=line.id, sku=line.sku, **{name: getattr(line, name) for name in (*shared, *taxes)})
+            for line in quote.lines
+        ),
+    )

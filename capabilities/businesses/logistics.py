@@ -1,0 +1,3 @@
+"""Logistics: differs by a rule set of its own for order risk, not by code."""
+
+BUSINESS = "logistics"
