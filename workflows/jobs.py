@@ -1,0 +1,71 @@
+"""What time brings: jobs every worker repeats. Each is safe to be done by several workers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from activities.journal import queries
+from capabilities.kernel.clock import now
+from capabilities.kernel.database import transaction
+from workflows.starting import Begun, begun_before, start_process
+
+STARTING_LIMIT = timedelta(seconds=10)
+"""A run that is still `starting` after this never reached Temporal, or its caller died on the way."""
+
+SWEEP_EVERY_S = 5.0
+SWEEP_AT_ONCE = 200
+
+log = logging.getLogger("zhongtai.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do every so often."""
+
+    name: str
+    every_s: float
+    work: Callable[[Client], Awaitable[int]]
+
+
+def jobs() -> list[Job]:
+    """The jobs of a worker."""
+    return [Job("sweep", SWEEP_EVERY_S, sweep)]
+
+
+async def repeat(job: Job, client: Client, stop: asyncio.Event) -> None:
+    """Do a job until `stop`; a failure is logged and the next round tries again."""
+    while not stop.is_set():
+        try:
+            done = await job.work(client)
+            if done:
+                log.info("%s: %s", job.name, done)
+        except Exception:
+            log.exception("The job %s failed; the next round tries again.", job.name)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), job.every_s)
+
+
+async def sweep(client: Client) -> int:
+    """Start the runs that were committed but never reached Temporal; how many were sent."""
+    sent = 0
+    for begun in await asyncio.to_thread(_left_behind):
+        try:
+            await start_process(client, begun)
+            sent += 1
+        except RPCError as error:
+            log.warning("Run %s could not be sent to Temporal: %s", begun.run_id, error)
+    return sent
+
+
+def _left_behind() -> list[Begun]:
+    with transaction() as session:
+        found = queries.starting_runs(session, before=now() - STARTING_LIMIT, limit=SWEEP_AT_ONCE)
+        return [begun_before(session, run.id, None) for run in found]

@@ -1,0 +1,153 @@
+"""A worker process: interprets processes, runs their steps, and looks after what time brings.
+
+    python -m workflows.worker
+
+Everything is wired here and nowhere else. SIGTERM and Ctrl-C end it cleanly: what runs is finished first. Several run side
+by side, one a core; the jobs that repeat are safe to be done by all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import pkgutil
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+import activities
+from capabilities.kernel.settings import settings
+from workflows.batch import advance
+from workflows.interpreter import Process
+from workflows.jobs import Job, jobs, repeat
+from workflows.library import library
+from workflows.standing import announce_wait, note_repair, park
+from workflows.starting import connect
+from workflows.undoing import undo_all
+
+PASSED_THROUGH = ("capabilities", "rules", "activities", "workflows", "pydantic", "pydantic_core", "yaml", "sqlalchemy")
+"""Packages the sandbox shares with the worker instead of importing them anew for every run: ours are pure there."""
+
+STICKY_LIMIT = timedelta(seconds=1)
+"""How long a task waits for the worker that knows the run before another may take it; 10 s outlasts a caller."""
+
+THREADS = 16
+HEARTBEAT_S = 1.0
+
+log = logging.getLogger("zhongtai.worker")
+
+
+def load_operations() -> None:
+    """Import every module of `activities`, so that the catalogue is whole."""
+    for module in pkgutil.iter_modules(activities.__path__, "activities."):
+        if not module.ispkg:
+            importlib.import_module(module.name)
+
+
+def runner() -> SandboxedWorkflowRunner:
+    """The sandbox of this installation."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
+def make_worker(client: Client, executor: ThreadPoolExecutor, *, task_queue: str | None = None) -> Worker:
+    """The Temporal worker, wired."""
+    return Worker(
+        client,
+        task_queue=task_queue or settings().task_queue,
+        workflows=[Process],
+        activities=[advance, undo_all, park, announce_wait, note_repair],
+        activity_executor=executor,
+        workflow_runner=runner(),
+        no_remote_activities=True,
+        max_cached_workflows=2_000,
+        max_concurrent_workflow_tasks=64,
+        max_concurrent_local_activities=THREADS,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=6),
+        sticky_queue_schedule_to_start_timeout=STICKY_LIMIT,
+        graceful_shutdown_timeout=timedelta(seconds=10),
+    )
+
+
+async def run_worker(stop: asyncio.Event) -> None:
+    """Work until `stop` is set."""
+    load_operations()
+    library()  # a definition that cannot be read must stop the start, not the first checkout
+    client = await _connect_patiently(stop)
+    if client is None:
+        return
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="step") as executor:
+        async with make_worker(client, executor):
+            log.info("The worker is ready (process %s, queue %s).", os.getpid(), settings().task_queue)
+            tasks = [asyncio.create_task(_beat(stop))]
+            tasks += [asyncio.create_task(repeat(job, client, stop)) for job in _jobs()]
+            await stop.wait()
+            log.info("The worker ends: what runs is finished first.")
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    _heartbeat_file().unlink(missing_ok=True)
+
+
+def _jobs() -> list[Job]:
+    return jobs()
+
+
+async def _connect_patiently(stop: asyncio.Event) -> Client | None:
+    """Connect, however long the server is away; say so once and then every minute."""
+    tries = 0
+    while not stop.is_set():
+        try:
+            return await connect()
+        except RuntimeError as error:
+            if tries % 60 == 0:
+                log.warning("Temporal at %s does not answer (%s); trying on.", settings().temporal_address, error)
+            tries += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1)
+    return None
+
+
+def _heartbeat_file() -> Path:
+    return settings().state_folder / "workers" / f"{os.getpid()}.ready"
+
+
+async def _beat(stop: asyncio.Event) -> None:
+    """Touch a file every second: whoever started us sees that we are ready, and that we live."""
+    file = _heartbeat_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    while not stop.is_set():
+        file.touch()
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _main() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    await run_worker(stop)
+
+
+def main() -> int:
+    """The entry of the process."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("temporalio").setLevel(logging.WARNING)
+    run: Callable[[Any], Any] = uvloop.run
+    run(_main())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
