@@ -1,0 +1,41 @@
+"""All of `/api/v1`, and what its description says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from web.api import checkouts, offers, orders, processes, quotes, reference
+from web.api.contracts import Problem
+
+DESCRIPTION = """
+Front-ends price carts, buy them, and read what became of it. Every key belongs to one line of business.
+
+* **Amounts** are whole minor units (`1999` is 19.99 of a currency with two decimals).
+* **Errors** are problem documents (RFC 9457): `code` for programs, `detail` for people, `mend` says what to do.
+* **Idempotency-Key**: the same key and body give the same bytes, however often they are sent.
+* **Lists** come in pages; send `next_cursor` back as `after`.
+"""
+
+TAGS: list[dict[str, Any]] = [
+    {"name": "quotes", "description": "What a cart would cost, and why. Binds nobody."},
+    {"name": "checkouts", "description": "Buying a cart: one request, one answer, never twice."},
+    {"name": "orders", "description": "Orders, and why they cost what they cost."},
+    {"name": "processes", "description": "How far a checkout has come."},
+    {"name": "offers", "description": "What is for sale."},
+    {"name": "buyers", "description": "Who may buy."},
+]
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "No key, or an unknown or revoked one."},
+    403: {"model": Problem, "description": "The key may not do this."},
+    422: {"model": Problem, "description": "Not as it should be; `errors` names each field."},
+    429: {"model": Problem, "description": "Too many requests; wait `Retry-After` seconds."},
+    503: {"model": Problem, "description": "Something behind us does not answer; send the same again."},
+}
+
+router = APIRouter(responses=_PROBLEMS)
+for part in (quotes, checkouts, orders, processes, offers):
+    router.include_router(part.router)
+router.include_router(reference.router)
