@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
-from capabilities.kernel.errors import PlatformError
-from capabilities.kernel.settings import Settings, settings
+from capabilities.kernel.errors import InvalidError, PlatformError
+from capabilities.kernel.settings import Settings, settings, variable_of
 from zhongtai.terminal import Terminal
 
 app = typer.Typer(help="Zhongtai: an open business middle platform.", no_args_is_help=True, add_completion=False)
@@ -26,8 +27,21 @@ def explained() -> Iterator[Terminal]:
     except PlatformError as error:
         terminal.fail(error)
         raise typer.Exit(1) from None
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        terminal.fail(unfit_settings(error))
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def unfit_settings(error: ValidationError) -> InvalidError:
+    """A sentence for each setting whose value cannot be meant."""
+    sentences = [
+        f"{variable_of(str(part['loc'][0]))} is {part['input']!r}: {part['msg'].lower()}." for part in error.errors()
+    ]
+    return InvalidError("settings.unfit", "\n".join(sentences), mend="docs/settings.md says what each may be.")
 
 
 @contextmanager

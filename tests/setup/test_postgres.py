@@ -32,7 +32,7 @@ def folder(tmp_path: Path):
 
 def test_it_runs_with_our_settings_and_keeps_data_over_clean_and_crash_restarts(folder):
     url = start_postgres(folder)
-    assert ask(url, "SHOW max_connections") == "200"
+    assert ask(url, "SHOW max_connections") == "400"
     assert ask(url, "SHOW fsync") == "on"
     assert ask(url, "SHOW synchronous_commit") == "on"
     assert ask(url, "SHOW jit") == "off"
