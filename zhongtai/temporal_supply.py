@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,8 @@ DOWNLOAD_SITE = "https://temporal.download/"
 PACKAGES_TO_BUILD = 1290
 """How many packages a cold build compiles, roughly: for the progress line only."""
 BUILDING = "building-"
+LIFE_SIGN_S = 5.0
+"""How often a long build shows that it lives."""
 
 
 @contextmanager
@@ -124,7 +126,7 @@ def _follow(process: subprocess.Popen[str], say: Say, started: float) -> list[st
     ended = False
     while not ended:
         try:
-            line = lines.get(timeout=1)
+            line = lines.get(timeout=min(1.0, LIFE_SIGN_S))
         except queue.Empty:
             line = ""
         if line is None:
@@ -135,7 +137,7 @@ def _follow(process: subprocess.Popen[str], say: Say, started: float) -> list[st
             compiled += 1
         if line:
             tail = [*tail[-3:], line]
-        if time.monotonic() - spoken >= 5:
+        if time.monotonic() - spoken >= LIFE_SIGN_S:
             spoken = time.monotonic()
             say(_progress(fetched, compiled, spoken - started))
     process.wait()
@@ -150,7 +152,7 @@ def _progress(fetched: int, compiled: int, elapsed_s: float) -> str:
 
 
 def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
-    assert process.stdout is not None  # noqa: S101 - opened as a pipe two lines above
-    for line in process.stdout:
-        lines.put(line.strip())
+    with process.stdout or nullcontext(()) as output:
+        for line in output:
+            lines.put(line.strip())
     lines.put(None)

@@ -12,13 +12,12 @@ from sqlalchemy.orm import Session
 from capabilities.kernel.business import all_businesses
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import Base
-from capabilities.kernel.money import split_minor
 from capabilities.marketing.queries import coupons
-from capabilities.transaction.contract import CheckoutRequest, Offer, OfferKind
+from capabilities.transaction.contract import Offer, OfferKind
 from capabilities.transaction.queries import list_offers, seller_names
 from capabilities.user.contract import BuyerStatus
 from capabilities.user.queries import buyers_page
-from zhongtai.demo import EXAMPLE_CHECKOUT, EXAMPLE_TOTAL_MINOR, LINES_OF_BUSINESS, load_demo
+from zhongtai.demo import LINES_OF_BUSINESS, load_demo
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
