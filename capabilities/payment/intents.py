@@ -73,10 +73,8 @@ def intend_authorization(session: Session, request: PreparePayment, *, key: str,
 
 
 def intend_capture(session: Session, payment_id: str, *, key: str, origin: Origin) -> Intent:
-    """Ask for what is authorized. An open capture is asked after; what is captured is not captured again."""
+    """Ask for what is authorized: nothing once it is captured. An open capture is asked after."""
     payment = _locked(session, payment_id)
-    if _was_charged(payment):
-        return Intent(payment_id=payment_id)
     open_captures = open_references(payment.events, CHARGE)
     amount = payment.amounts.charge_pending_minor if open_captures else payment.amounts.authorized_minor
     if amount == 0:

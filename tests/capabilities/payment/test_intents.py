@@ -348,3 +348,12 @@ def test_a_payment_can_be_asked_for_by_its_id(till, sessions):
     payment = till.authorize()
     with sessions() as session:
         assert payment_of(session, payment.id) == payment
+
+
+def test_an_open_capture_asked_for_again_is_looked_up_and_not_sent_again(till, short_limit):
+    till.authorize("sim_capture_timeout_done")
+    till.capture()
+    payment = till.capture(key="another step")
+
+    assert payment.amounts == PaymentAmounts(charged_minor=TOTAL)
+    assert till.acts()[1] == ("capture", "succeeded", 1, 1)
