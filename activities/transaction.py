@@ -131,10 +131,10 @@ def take_off_hold(session: Session, context: StepContext, request: OrderReferenc
 @operation("transaction.confirm", en="Confirm the order", zh="确认订单")
 def confirm_order(session: Session, context: StepContext, request: ConfirmRequest) -> ConfirmedOrder:
     """Commit the stock, confirm, count the buyer's order, and tell the world. A second time changes nothing."""
-    service.commit_stock(session, request.order_id)
     order, is_new = service.confirm_order(
         session, ConfirmOrder(order_id=request.order_id, payment_id=request.payment_id)
     )
+    service.commit_stock(session, order.id)
     if is_new:
         if order.buyer_id is not None:
             count_order(session, order.business, order.buyer_id)

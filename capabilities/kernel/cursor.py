@@ -21,9 +21,13 @@ def read_cursor(cursor: str, count: int) -> list[str]:
         parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError):
         parts = None
-    if not isinstance(parts, list) or len(parts) != count or not all(isinstance(part, str) for part in parts):
+    if not isinstance(parts, list) or len(parts) != count or not all(map(_is_key, parts)):
         raise _unreadable()
     return parts
+
+
+def _is_key(part: object) -> bool:
+    return isinstance(part, str) and "\x00" not in part
 
 
 def read_moment(part: str) -> datetime:

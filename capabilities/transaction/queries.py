@@ -265,8 +265,9 @@ def _conditions(filters: OrderFilters) -> list[Any]:
         conditions.append(
             exists().where(line_of_order, OrderLineRow.business == OrderRow.business, OrderLineRow.sku == filters.sku)
         )
-    if filters.text is not None and filters.text.strip():
-        conditions.append(_text_condition(filters.text.strip()))
+    text = (filters.text or "").replace("\x00", "").strip()
+    if text:
+        conditions.append(_text_condition(text))
     return conditions
 
 

@@ -161,6 +161,7 @@ def confirm_order(session: Session, request: ConfirmOrder) -> tuple[Order, bool]
 
 def close_order(session: Session, request: CloseOrder) -> Order | None:
     """End an order that will not be confirmed and give back what it holds. Nothing to close, or closed: no change."""
+    session.execute(select(OrderRow.id).where(OrderRow.id == request.order_id).with_for_update())
     order = find_order(session, request.order_id)
     if order is None or not ALLOWED[order.status]:
         return order

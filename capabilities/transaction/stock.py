@@ -18,9 +18,9 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ConflictError, RefusedError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
-from capabilities.transaction.contract import Hold, Order, ReservationStatus
+from capabilities.transaction.contract import Hold, Order, OrderStatus, ReservationStatus
 from capabilities.transaction.extensions import reservation_minutes
-from capabilities.transaction.models import OfferRow, ReservationRow, StockRow
+from capabilities.transaction.models import OfferRow, OrderRow, ReservationRow, StockRow
 from capabilities.transaction.queries import order_of
 
 HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in ReservationStatus)
@@ -62,8 +62,17 @@ def hold_stock(session: Session, order_id: str) -> Hold:
 def secure_stock(session: Session, order_id: str) -> int:
     """Take expiry off the order's holds, in the transaction that writes the capture intent: pay only for what is there.
 
-    Returns how many reservations are secure. A hold that ran out raises `RefusedError`; a second call changes nothing.
+    Returns how many reservations are secure. A hold that ran out, or an order that was put on hold or closed meanwhile,
+    raises `RefusedError`; a second call changes nothing.
     """
+    status = session.scalar(select(OrderRow.status).where(OrderRow.id == order_id).with_for_update(read=True))
+    if status not in (OrderStatus.PLACED, OrderStatus.CONFIRMED):
+        raise RefusedError(
+            "transaction.order_not_open",
+            f"Nothing can be charged for this order: it is {status or 'unknown'}.",
+            mend="Look at the order: somebody else has decided about it.",
+            order_id=order_id,
+        )
     session.execute(
         update(ReservationRow)
         .where(ReservationRow.order_id == order_id, ReservationRow.status == HELD, ReservationRow.expires_at > now())

@@ -209,6 +209,19 @@ def test_the_database_itself_refuses_negative_stock(session: Session) -> None:
         session.execute(update(StockRow).values(reserved=2))
 
 
+@pytest.mark.parametrize("end", ["hold", "close"])
+def test_nothing_is_charged_for_an_order_that_is_not_open(session: Session, end: str) -> None:
+    an_offer(session, "advice", stock=None)
+    order_id = order_for(session, "r", ("advice", 1))
+    if end == "hold":
+        put_on_hold(session, order_id, "x")
+    else:
+        close_order(session, CloseOrder(order_id=order_id, is_cancelled=True))
+    with pytest.raises(RefusedError) as caught:
+        secure_stock(session, order_id)
+    assert caught.value.code == "transaction.order_not_open"
+
+
 # --- many at once -----------------------------------------------------------------------------------------------
 
 
@@ -334,6 +347,34 @@ def test_a_hold_being_secured_is_not_taken_back_by_a_shortage(sessions: sessionm
         securing.commit()
     with sessions() as session:
         assert statuses(session, first) == ["secured"]
+
+
+def test_of_closing_and_securing_exactly_one_wins(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as session:
+        an_offer(session, stock=100)
+        orders = [order_for(session, f"run_{number}", ("tea", 1)) for number in range(12)]
+        for order_id in orders:
+            hold_stock(session, order_id)
+
+    def race(number: int) -> str | None:
+        order_id = orders[number // 2]
+        with sessions() as session:
+            if number % 2:
+                with session.begin():
+                    close_order(session, CloseOrder(order_id=order_id, is_cancelled=True))
+                return None
+            try:
+                with session.begin():
+                    secure_stock(session, order_id)
+                    return statuses(session, order_id)[0]
+            except RefusedError as refused:
+                return refused.code
+
+    ends = {end for end in at_once(24, race) if end}
+    assert ends <= {"secured", "transaction.order_not_open"}
+    with sessions() as session:
+        assert {status for order_id in orders for status in statuses(session, order_id)} == {"released"}
+        assert invariant_breaks(session) == 0
 
 
 # --- any walk ---------------------------------------------------------------------------------------------------
