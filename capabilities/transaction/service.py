@@ -29,7 +29,7 @@ from capabilities.transaction.contract import (
 )
 from capabilities.transaction.extensions import most_units, order_number, reservation_minutes, review_hours
 from capabilities.transaction.models import OfferRow, OrderChangeRow, OrderLineRow, OrderRow, SellerRow, StockRow
-from capabilities.transaction.queries import find_order, offers_of, order_of
+from capabilities.transaction.queries import find_order, offers_of, order_from, order_of
 from capabilities.transaction.stock import (
     commit_stock,
     expire_reservations,
@@ -146,8 +146,8 @@ def open_order(session: Session, request: OpenOrder) -> Order:
     offers = offers_of(session, request.business, (line.sku for line in request.lines))
     _require_offers(request, offers)
     _require_few_enough(request, offers)
-    _insert_orders(session, [(order_id, request, now(), OrderStatus.PLACED)], offers)
-    return order_of(session, order_id)
+    (order,) = _insert_orders(session, [(order_id, request, now(), OrderStatus.PLACED)], offers)
+    return order
 
 
 def confirm_order(session: Session, request: ConfirmOrder) -> tuple[Order, bool]:
@@ -155,8 +155,8 @@ def confirm_order(session: Session, request: ConfirmOrder) -> tuple[Order, bool]
     order = order_of(session, request.order_id)
     if order.status is OrderStatus.CONFIRMED and order.payment_id == request.payment_id:
         return order, False
-    _change(session, order, OrderStatus.CONFIRMED, None, payment_id=request.payment_id, confirmed_at=now())
-    return order_of(session, order.id), True
+    done = {"payment_id": request.payment_id, "confirmed_at": now()}
+    return _change(session, order, OrderStatus.CONFIRMED, None, **done), True
 
 
 def close_order(session: Session, request: CloseOrder) -> Order | None:
@@ -170,28 +170,27 @@ def close_order(session: Session, request: CloseOrder) -> Order | None:
         status = OrderStatus.CANCELLED
     else:
         status = OrderStatus.EXPIRED if has_expired(session, order.id) else OrderStatus.REFUSED
-    _change(session, order, status, request.reason)
-    return order_of(session, order.id)
+    return _change(session, order, status, request.reason)
 
 
 def put_on_hold(session: Session, order_id: str, reason: str) -> Order:
     """Hold an order for a person to look at; its stock stays held for as long as that may take."""
     order = order_of(session, order_id)
     if order.status is not OrderStatus.ON_HOLD:
-        _change(session, order, OrderStatus.ON_HOLD, reason)
+        order = _change(session, order, OrderStatus.ON_HOLD, reason)
         hours = review_hours.for_identity(BusinessIdentity(order.business, order.scenario))()
         extend_holds(session, order.id, now() + timedelta(hours=hours))
-    return order_of(session, order.id)
+    return order
 
 
 def take_off_hold(session: Session, order_id: str) -> Order:
     """Let a held order go on; from now its stock is held as long as that of any order."""
     order = order_of(session, order_id)
     if order.status is not OrderStatus.PLACED:
-        _change(session, order, OrderStatus.PLACED, None)
+        order = _change(session, order, OrderStatus.PLACED, None)
         minutes = reservation_minutes.for_identity(BusinessIdentity(order.business, order.scenario))()
         extend_holds(session, order.id, now() + timedelta(minutes=minutes))
-    return order_of(session, order.id)
+    return order
 
 
 def import_order(session: Session, request: ImportOrder) -> str:
@@ -249,7 +248,7 @@ def _insert_orders(
     offers: Mapping[str, Offer],
     *,
     origin: str = "checkout",
-) -> None:
+) -> list[Order]:
     sequences = session.scalars(
         text("SELECT nextval(pg_get_serial_sequence('sales_order', 'sequence')) FROM generate_series(1, :count)"),
         {"count": len(placed)},
@@ -258,11 +257,9 @@ def _insert_orders(
         _order_values(order_id, request, at, status, sequence, offers) | {"origin": origin}
         for (order_id, request, at, status), sequence in zip(placed, sequences, strict=True)
     ]
+    lines = [_line_values(order_id, request, offers) for order_id, request, _, _ in placed]
     session.execute(insert(OrderRow), orders)
-    session.execute(
-        insert(OrderLineRow),
-        [values for order_id, request, _, _ in placed for values in _line_values(order_id, request, offers)],
-    )
+    session.execute(insert(OrderLineRow), [line for of_order in lines for line in of_order])
     session.execute(
         insert(OrderChangeRow),
         [
@@ -277,6 +274,10 @@ def _insert_orders(
             for order_id, request, at, status in placed
         ],
     )
+    return [
+        order_from(OrderRow(**order), (OrderLineRow(**line) for line in of_order))
+        for order, of_order in zip(orders, lines, strict=True)
+    ]
 
 
 def _order_values(
@@ -318,7 +319,7 @@ def _line_values(order_id: str, request: OpenOrder, offers: Mapping[str, Offer])
     ]
 
 
-def _change(session: Session, order: Order, to: OrderStatus, reason: str | None, **also: Any) -> None:
+def _change(session: Session, order: Order, to: OrderStatus, reason: str | None, **also: Any) -> Order:
     """Move the order from the status it was seen in; somebody else having moved it, or a step not allowed: conflict."""
     moved = None
     if to in ALLOWED[order.status]:
@@ -347,3 +348,4 @@ def _change(session: Session, order: Order, to: OrderStatus, reason: str | None,
             at=now(),
         )
     )
+    return order.model_copy(update={"status": to, "status_reason": reason, **also})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, String, column, func, or_, select, tuple_, update, values
@@ -18,9 +19,9 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ConflictError, RefusedError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
-from capabilities.transaction.contract import Hold, Order, OrderStatus, ReservationStatus
+from capabilities.transaction.contract import Hold, OrderStatus, ReservationStatus
 from capabilities.transaction.extensions import reservation_minutes
-from capabilities.transaction.models import OfferRow, OrderRow, ReservationRow, StockRow
+from capabilities.transaction.models import OfferRow, OrderLineRow, OrderRow, ReservationRow, StockRow
 from capabilities.transaction.queries import order_of
 
 HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in ReservationStatus)
@@ -28,35 +29,31 @@ HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in Reserv
 
 def hold_stock(session: Session, order_id: str) -> Hold:
     """Hold what the order needs, all or nothing; a second call finds the first. `ConflictError` says what is short."""
-    held = session.scalars(select(ReservationRow).where(ReservationRow.order_id == order_id)).all()
-    if held:
-        return Hold(held=len(held), expires_at=min(row.expires_at for row in held))
-    order = order_of(session, order_id)
-    wanted = _stocked_pieces(session, order)
-    if not wanted:
+    needs = _needs_of(session, order_id)
+    if not needs.pieces:
         return Hold(held=0, expires_at=None)
-    _take(session, order.business, wanted)
-    identity = BusinessIdentity(order.business, order.scenario)
+    if needs.held_until is not None:
+        return Hold(held=len(needs.pieces), expires_at=needs.held_until)
+    _take(session, needs.identity.business, needs.pieces)
     moment = now()
-    expires_at = moment + timedelta(minutes=reservation_minutes.for_identity(identity)())
+    expires_at = moment + timedelta(minutes=reservation_minutes.for_identity(needs.identity)())
     session.execute(
-        insert(ReservationRow).values(
-            [
-                {
-                    "id": derived_id("rsv", order_id, sku),
-                    "business": order.business,
-                    "order_id": order_id,
-                    "sku": sku,
-                    "quantity": quantity,
-                    "status": HELD,
-                    "expires_at": expires_at,
-                    "changed_at": moment,
-                }
-                for sku, quantity in wanted.items()
-            ]
-        )
+        insert(ReservationRow),
+        [
+            {
+                "id": derived_id("rsv", order_id, sku),
+                "business": needs.identity.business,
+                "order_id": order_id,
+                "sku": sku,
+                "quantity": quantity,
+                "status": HELD,
+                "expires_at": expires_at,
+                "changed_at": moment,
+            }
+            for sku, quantity in needs.pieces.items()
+        ],
     )
-    return Hold(held=len(wanted), expires_at=expires_at)
+    return Hold(held=len(needs.pieces), expires_at=expires_at)
 
 
 def secure_stock(session: Session, order_id: str) -> int:
@@ -126,17 +123,38 @@ def has_expired(session: Session, order_id: str) -> bool:
     return session.execute(found.limit(1)).first() is not None
 
 
-def _stocked_pieces(session: Session, order: Order) -> dict[str, int]:
-    """Pieces by sku, in the order in which rows are locked, of what has stock."""
-    pieces: Counter[str] = Counter()
-    for line in order.lines:
-        pieces[line.sku] += line.quantity
-    stocked = session.scalars(
-        select(OfferRow.sku)
-        .where(OfferRow.business == order.business, OfferRow.sku.in_(pieces), OfferRow.has_stock)
-        .order_by(OfferRow.sku)
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """Whose order it is, and its pieces by sku of what has stock, in the order in which rows are locked."""
+
+    identity: BusinessIdentity
+    pieces: dict[str, int]
+    held_until: datetime | None
+
+
+def _needs_of(session: Session, order_id: str) -> _Needs:
+    rows = session.execute(
+        select(
+            OrderRow.business,
+            OrderRow.scenario,
+            OrderLineRow.sku,
+            func.sum(OrderLineRow.quantity).label("pieces"),
+            func.min(ReservationRow.expires_at).label("held_until"),
+        )
+        .join(OrderLineRow, OrderLineRow.order_id == OrderRow.id)
+        .join(OfferRow, (OfferRow.business == OrderRow.business) & (OfferRow.sku == OrderLineRow.sku))
+        .outerjoin(ReservationRow, (ReservationRow.order_id == OrderRow.id) & (ReservationRow.sku == OrderLineRow.sku))
+        .where(OrderRow.id == order_id, OfferRow.has_stock)
+        .group_by(OrderRow.business, OrderRow.scenario, OrderLineRow.sku)
+    ).all()
+    if not rows:
+        order = order_of(session, order_id)
+        return _Needs(BusinessIdentity(order.business, order.scenario), {}, None)
+    return _Needs(
+        BusinessIdentity(rows[0].business, rows[0].scenario),
+        {row.sku: int(row.pieces) for row in sorted(rows, key=lambda row: str(row.sku))},
+        min((row.held_until for row in rows if row.held_until is not None), default=None),
     )
-    return {sku: pieces[sku] for sku in stocked}
 
 
 def _take(session: Session, business: str, wanted: dict[str, int]) -> None:
