@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Protocol
 
-from rules.document import Rule, RuleSetDocument
+from rules.document import Rule, RuleSetDocument, by_priority
 from rules.eligibility import eligible, why_ineligible
 from rules.engine import give_memory_back
 from rules.matching import CompiledRelease
@@ -70,11 +70,6 @@ def matcher_of(document: RuleSetDocument, content_sha256: str) -> Matcher:
 def fire(matcher: Matcher, grain: str, facts: Facts, stage: int | None = None) -> tuple[int, ...]:
     """Positions of the rules whose condition holds. Windows, coupons and traffic are asked by `eligible` afterwards."""
     return matcher.fire(grain, facts, stage)
-
-
-def by_priority(rule: Rule, position: int) -> tuple[int, int]:
-    """The order rules are heard in: higher priority first, then the listed order."""
-    return (-rule.priority, position)
 
 
 def deciding_rule(

@@ -92,6 +92,11 @@ class RuleSetDocument:
         return next((rule for rule in self.rules if rule.id == rule_id), None)
 
 
+def by_priority(rule: Rule, position: int) -> tuple[int, int]:
+    """The order rules are heard in: higher priority first, then the listed order."""
+    return (-rule.priority, position)
+
+
 def document_to_json(document: RuleSetDocument) -> dict[str, Any]:
     """The JSON form, complete with defaults; `document_from_json` is its exact inverse."""
     return {

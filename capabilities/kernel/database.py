@@ -11,7 +11,18 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Engine, Integer, MetaData, String, create_engine
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CursorResult,
+    DateTime,
+    Engine,
+    Integer,
+    MetaData,
+    Result,
+    String,
+    create_engine,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
@@ -88,3 +99,8 @@ def transaction() -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on any error."""
     with session_factory()() as session, session.begin():
         yield session
+
+
+def rows_changed(result: Result[Any]) -> int:
+    """How many rows an UPDATE or DELETE changed: what a conditional update is judged by."""
+    return result.rowcount if isinstance(result, CursorResult) else 0

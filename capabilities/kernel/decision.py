@@ -87,6 +87,7 @@ class Decision:
     """A named decision: the grains it is asked at, and the effects its rules may have. `stages` numbers to (en, zh).
 
     `hit_policy` says what several matching rules mean: `first` (by priority, then listed order) or `collect` (all).
+    `otherwise` is the outcome (an effect's kind) where no rule decides; empty where nothing then happens.
     `options` is the type of what a rule set of this decision may declare besides its rules.
     """
 
@@ -98,6 +99,7 @@ class Decision:
     stages: Mapping[int, tuple[str, str]]
     hit_policy: Literal["first", "collect"] = "first"
     options: type[BaseModel] | None = None
+    otherwise: str = ""
 
     def grain(self, name: str) -> Grain:
         return next(grain for grain in self.grains if grain.name == name)

@@ -380,6 +380,7 @@ RISK = declare(
         zh="订单风控",
         grains=(Grain("order", "the order", "订单", {"order": RiskOrderFacts, "buyer": RiskBuyerFacts}),),
         effects=(Approve, Review, Reject),
+        otherwise="approve",
         stages={10: ("screening", "审核")},
     )
 )
