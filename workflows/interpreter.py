@@ -61,6 +61,8 @@ ACTIVITY_LIMIT = timedelta(seconds=20)
 LOCAL_RETRY_THRESHOLD = timedelta(seconds=2)
 """Longer back-offs are timers of the server: they survive the worker."""
 STOPPED, CANCELLED = "stopped", "cancelled"
+FAILED = (ActivityError, ApplicationError)
+"""How a local activity fails for good: wrapped when it was cut off, bare when it said so itself."""
 
 
 class _Stop(Exception):  # noqa: N818 - a way out, not an error
@@ -190,7 +192,7 @@ class Process:
             request = Advance(start.run, start.definition, self._cursor, turn, live, self._mending, self._notes)
             try:
                 done: Advanced = await self._shielded(self._local(ADVANCE, request, Advanced, step, WORK_RETRY))
-            except ActivityError as error:
+            except FAILED as error:
                 await self._mend(failure_of(error, step))
                 continue
             self._notes = []
@@ -208,7 +210,7 @@ class Process:
             request = UndoRequest(start.run, self._next_turn(), self._mending, self._notes, ending)
             try:
                 done: Advanced = await self._shielded(self._local(UNDO, request, Advanced, "undo", WORK_RETRY))
-            except ActivityError as error:
+            except FAILED as error:
                 await self._mend(failure_of(error, "undo"), undoing=True)
                 continue
             self._notes = []
@@ -307,14 +309,14 @@ class Process:
                 await asyncio.shield(task)
             except asyncio.CancelledError:
                 self._cancelled = True
-            except ActivityError:
+            except FAILED:
                 break
         return task.result()
 
 
-def failure_of(error: ActivityError, step: str) -> Failure:
+def failure_of(error: ActivityError | ApplicationError, step: str) -> Failure:
     """What an activity told about its failure; a time-out tells nothing but itself."""
-    cause = error.cause
+    cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError) and cause.details:
         told = dict(cause.details[0])
         return Failure(**told)

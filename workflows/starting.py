@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
@@ -174,26 +175,35 @@ async def await_answer(client: Client, begun: Begun, within_s: float) -> Answer 
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         task_timeout=TASK_LIMIT,
     )
+    asked = asyncio.ensure_future(_ask(client, operation, within_s))
+    # not cancelled when time is up: it ends by itself with its own limit
+    await asyncio.wait({asked}, timeout=within_s)
+    reply = asked.result() if asked.done() else None
+    if reply is not None:
+        return Answer(reply.status, reply.body)
+    # closed already, too slow, or not reachable just now: whichever it is, our own database knows best
+    return await asyncio.to_thread(_stored_answer, begun.run_id)
+
+
+async def _ask(client: Client, operation: WithStartWorkflowOperation[Any, Any], within_s: float) -> Reply | None:
     try:
-        reply: Reply | None = await asyncio.wait_for(
-            client.execute_update_with_start_workflow(
-                ANSWER,
-                start_workflow_operation=operation,
-                result_type=Reply | None,  # type: ignore[arg-type]
-                rpc_timeout=timedelta(seconds=within_s),
-            ),
-            within_s,
+        reply: Reply | None = await client.execute_update_with_start_workflow(
+            ANSWER,
+            start_workflow_operation=operation,
+            result_type=Reply | None,  # type: ignore[arg-type]
+            rpc_timeout=timedelta(seconds=within_s),
         )
     except (
         WorkflowAlreadyStartedError,
         WorkflowUpdateFailedError,
         WorkflowUpdateRPCTimeoutOrCancelledError,
         RPCError,
-        TimeoutError,
     ):
-        # closed already, or not reachable just now: either way our own database knows best
-        return await asyncio.to_thread(_stored_answer, begun.run_id)
-    return None if reply is None else Answer(reply.status, reply.body)
+        # the operation keeps the same error for whoever asks for its handle, and complains when nobody does
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(operation.workflow_handle(), 0.1)
+        return None
+    return reply
 
 
 def _stored_answer(run_id: str) -> Answer | None:

@@ -1,0 +1,50 @@
+"""A worker of the product in this very process, on a real Temporal server and a database that commits."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.orm import Session, sessionmaker
+from temporalio.client import Client
+
+from capabilities.kernel import database
+from capabilities.kernel.settings import settings
+from workflows import starting
+from workflows.worker import make_worker
+
+
+@pytest.fixture
+def wired(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, temporal_address: str, sessions: sessionmaker[Session]
+) -> Iterator[sessionmaker[Session]]:
+    """The product's own settings pointed at the servers of the tests, with a task queue of its own."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+    monkeypatch.setenv("ZHONGTAI_TASK_QUEUE", f"test-{uuid.uuid4().hex}")
+    monkeypatch.setenv("ZHONGTAI_PROVIDER_LIMIT_S", "0.5")
+    for cached in (settings, database.engine, database.session_factory):
+        cached.cache_clear()
+    yield sessions
+    database.engine().dispose()
+    for cached in (settings, database.engine, database.session_factory):
+        cached.cache_clear()
+
+
+@pytest_asyncio.fixture
+async def client(wired: sessionmaker[Session]) -> Client:
+    return await starting.connect()
+
+
+@pytest_asyncio.fixture
+async def worker(client: Client) -> AsyncIterator[None]:
+    """The worker of the product, wired as in production."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(8) as executor:
+        loop.set_default_executor(ThreadPoolExecutor(8))
+        async with make_worker(client, executor):
+            yield
