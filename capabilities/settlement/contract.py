@@ -39,6 +39,15 @@ class StoredRate(Contract):
     rate: CommissionRate
 
 
+class DeclareRate(Contract):
+    """Enter a rate, or change the one of that place. None means any seller, any category."""
+
+    business: str
+    seller_id: str | None = None
+    category: str | None = None
+    rate: CommissionRate
+
+
 class SoldLine(Contract):
     """A line of a sale as far as commission cares: what the seller gets for it before any fee, without tax."""
 
@@ -53,6 +62,7 @@ class FreezeCommission(Contract):
     """Freeze the commission of a sale; the same order gives the same lines, whatever the rates are by then."""
 
     business: str
+    scenario: str | None = None
     order_id: str
     currency: Currency
     lines: tuple[SoldLine, ...]
