@@ -31,7 +31,7 @@ __all__ = [
 Facts = Mapping[str, Any]
 
 MATCHERS_KEPT = 64
-_matchers: OrderedDict[str, Matcher] = OrderedDict()
+_matchers: OrderedDict[str, CompiledRelease] = OrderedDict()
 _matchers_lock = Lock()
 
 
@@ -47,7 +47,7 @@ def reference_of(document: RuleSetDocument) -> ReferenceRules:
     return ReferenceRules(document.rules)
 
 
-def matcher_of(document: RuleSetDocument, content_sha256: str) -> Matcher:
+def matcher_of(document: RuleSetDocument, content_sha256: str) -> CompiledRelease:
     """The compiled release of a content, shared by everything in this process that has the same content.
 
     The longest unused ones are let go; their networks are disposed of when nobody holds them any more.
@@ -73,8 +73,13 @@ def fire(matcher: Matcher, grain: str, facts: Facts, stage: int | None = None) -
 
 
 def deciding_rule(
-    document: RuleSetDocument, matcher: Matcher, grain: str, facts: Facts, may_act: Callable[[Rule], bool]
+    document: RuleSetDocument,
+    matcher: Matcher,
+    grain: str,
+    facts: Facts,
+    may_act: Callable[[Rule], bool] = lambda rule: rule.enabled,
 ) -> Rule | None:
     """Under the policy `first`: of the rules that hold and may act, the one heard first; None where there is none."""
-    fired = sorted(matcher.fire(grain, facts), key=lambda position: by_priority(document.rules[position], position))
-    return next((document.rules[position] for position in fired if may_act(document.rules[position])), None)
+    rules = document.rules
+    fired = sorted(matcher.fire(grain, facts), key=lambda position: by_priority(rules[position], position))
+    return next((rules[position] for position in fired if may_act(rules[position])), None)

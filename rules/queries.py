@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from capabilities.kernel.errors import MissingError
 from capabilities.kernel.identity import BusinessIdentity
-from rules.document import RuleSetDocument, document_from_json
+from rules.document import document_from_json
 from rules.models import (
     RuleAuditRow,
     RuleDraftRow,
@@ -46,11 +46,11 @@ __all__ = [
     "submissions_of",
 ]
 
-DOCUMENTS_KEPT = 256
+RELEASES_KEPT = 256
 
 
-_documents: OrderedDict[str, RuleSetDocument] = OrderedDict()
-_documents_lock = Lock()
+_kept: OrderedDict[str, LiveRelease] = OrderedDict()
+_kept_lock = Lock()
 
 
 def live_release(session: Session, decision: str, identity: BusinessIdentity) -> LiveRelease | None:
@@ -71,7 +71,7 @@ def live_release(session: Session, decision: str, identity: BusinessIdentity) ->
     ).one_or_none()
     if found is None or found.live_release_id is None:
         return None
-    return LiveRelease(found.live_release_id, found.id, _document_of(session, found.live_release_id))
+    return _to_decide(session, found.live_release_id, found.id)
 
 
 def release_to_decide(session: Session, release_id: str) -> LiveRelease:
@@ -79,24 +79,26 @@ def release_to_decide(session: Session, release_id: str) -> LiveRelease:
     rule_set_id = session.scalar(select(RuleReleaseRow.rule_set_id).where(RuleReleaseRow.release_id == release_id))
     if rule_set_id is None:
         raise _no_release(release_id)
-    return LiveRelease(release_id, rule_set_id, _document_of(session, release_id))
+    return _to_decide(session, release_id, rule_set_id)
 
 
-def _document_of(session: Session, release_id: str) -> RuleSetDocument:
-    with _documents_lock:
-        document = _documents.get(release_id)
-        if document is not None:
-            _documents.move_to_end(release_id)
-            return document
-    body = session.scalar(select(RuleReleaseRow.document).where(RuleReleaseRow.release_id == release_id))
-    if body is None:
+def _to_decide(session: Session, release_id: str, rule_set_id: str) -> LiveRelease:
+    with _kept_lock:
+        kept = _kept.get(release_id)
+        if kept is not None:
+            _kept.move_to_end(release_id)
+            return kept
+    found = session.execute(
+        select(RuleReleaseRow.document, RuleReleaseRow.content_sha256).where(RuleReleaseRow.release_id == release_id)
+    ).one_or_none()
+    if found is None:
         raise _no_release(release_id)
-    document = document_from_json(body)
-    with _documents_lock:
-        _documents[release_id] = document
-        while len(_documents) > DOCUMENTS_KEPT:
-            _documents.popitem(last=False)
-    return document
+    release = LiveRelease(release_id, rule_set_id, document_from_json(found.document), found.content_sha256)
+    with _kept_lock:
+        _kept[release_id] = release
+        while len(_kept) > RELEASES_KEPT:
+            _kept.popitem(last=False)
+    return release
 
 
 def _no_release(release_id: str) -> MissingError:

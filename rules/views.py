@@ -4,33 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from capabilities.kernel.identity import BusinessIdentity
-from rules.deciding import Matcher, matcher_of
+from rules.deciding import matcher_of
 from rules.document import RuleSetDocument, content_sha256, release_id_of
+from rules.matching import CompiledRelease
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LiveRelease:
     """A release ready to decide. `compiled` is shared by everything in this process that has the same content."""
 
     release_id: str
     rule_set_id: str
     document: RuleSetDocument
+    content_sha256: str
 
     @classmethod
     def of(cls, document: RuleSetDocument, rule_set_id: str = "") -> LiveRelease:
         """A document as if it were released: for evaluation of files, drafts and simulations."""
-        return cls(release_id_of(document, rule_set_id), rule_set_id, document)
-
-    @cached_property
-    def content_sha256(self) -> str:
-        return content_sha256(self.document)
+        return cls(release_id_of(document, rule_set_id), rule_set_id, document, content_sha256(document))
 
     @property
-    def compiled(self) -> Matcher:
+    def compiled(self) -> CompiledRelease:
         return matcher_of(self.document, self.content_sha256)
 
 
