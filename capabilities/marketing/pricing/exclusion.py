@@ -86,40 +86,25 @@ class _Contest:
         ready = deque(i for i in members if not waiting[i])
 
         def close(i: int) -> None:
-            if open_.pop(i, i) is None:
-                for j in self.out[i]:
-                    if j in open_:
-                        waiting[j] -= 1
-                        if not waiting[j]:
-                            ready.append(j)
+            if i not in open_:
+                return
+            del open_[i]
+            for j in self.out[i]:
+                if j in open_:
+                    waiting[j] -= 1
+                    if not waiting[j]:
+                        ready.append(j)
 
         while open_:
-            chosen = [ready.popleft()] if ready else [min(ring) for ring in self._source_rings(open_)]
-            for i in chosen:
-                if i not in open_:
-                    continue
+            i = ready.popleft() if ready else min(self._source_ring(next(iter(open_)), open_))
+            if i in open_:
                 rivals = [j for j in (*self.out[i], *self.into[i]) if j in open_]
                 self._admit(i)
-                close(i)
-                for j in rivals:
+                for j in (i, *rivals):
                     close(j)
 
-    def _source_rings(self, open_: dict[int, None]) -> list[set[int]]:
-        """The cycles nobody outside of them excludes: walked against the edges, every walk ends in one."""
-        rings: list[set[int]] = []
-        seen: set[int] = set()
-        for start in open_:
-            if start in seen:
-                continue
-            upstream = self._reach(start, self.into, open_)
-            known = upstream & seen
-            seen |= upstream | {start}
-            if not known:
-                rings.append(self._source_ring(start, open_))
-        return rings
-
     def _source_ring(self, start: int, open_: dict[int, None]) -> set[int]:
-        """Go upstream until what lies upstream of a member also lies downstream of it."""
+        """A cycle nobody outside of it excludes: go upstream until what lies upstream also lies downstream."""
         current = start
         while True:
             upstream = self._reach(current, self.into, open_)

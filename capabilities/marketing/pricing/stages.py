@@ -35,8 +35,11 @@ def apply_stage(state: State, stage: int, fired: Sequence[FiredRule]) -> State:
 
 
 def _contenders(state: State, rules: Sequence[FiredRule], endings: list[Ending]) -> list[FiredRule]:
-    """Rules not ruled out before the stage begins: by a coupon that is not there, or by a rule of an earlier stage."""
-    standing = {a.rule_id: a for a in (applied.rule for applied in state.applied)}
+    """Rules not ruled out before the stage begins: by a coupon that is not there, or by a rule that gave earlier.
+
+    Across stages a declared pair excludes the later rule, whichever of the two declared it: what was given stays.
+    """
+    standing = {one.rule.rule_id: one.rule for one in state.applied if one.grant.given_minor}
     excluded_by = {other: rule.rule_id for rule in standing.values() for other in rule.excludes}
     highest = min(standing.values(), key=rank, default=None)
     contenders = []
