@@ -15,7 +15,12 @@ from capabilities.kernel.errors import InvalidError, PlatformError
 from capabilities.kernel.settings import Settings, settings, variable_of
 from zhongtai.terminal import Terminal
 
-app = typer.Typer(help="Zhongtai: an open business middle platform.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Zhongtai: an open business middle platform.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
 @contextmanager
@@ -156,6 +161,19 @@ def evaluate(path: Annotated[Path, typer.Argument(help="A case file, or a folder
 
     with explained():
         raise typer.Exit(run_evaluate(path))
+
+
+@app.command()
+def journey(
+    baskets: Annotated[int, typer.Option(min=1, help="Baskets driven as checkouts.")] = 500,
+    orders: Annotated[int, typer.Option(min=0, help="Baskets imported as past orders.")] = 10_000,
+    at_once: Annotated[int, typer.Option(min=1, max=200, help="Checkouts at a time.")] = 16,
+) -> None:
+    """Load a real grocer's year and drive its baskets through the HTTP API of the running product."""
+    from zhongtai.journey import run_journey
+
+    with explained() as terminal, database() as found:
+        raise typer.Exit(run_journey(found, terminal, baskets=baskets, orders=orders, at_once=at_once))
 
 
 @app.command()

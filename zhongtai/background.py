@@ -15,7 +15,7 @@ from zhongtai.postgres import postmaster, stop_postgres
 from zhongtai.processes import end_known, forget, recall, spawn, stop_process
 from zhongtai.state import State
 from zhongtai.terminal import Terminal
-from zhongtai.up import SUPERVISOR, end_leftovers, show_panel
+from zhongtai.up import READY, SUPERVISOR, end_leftovers, show_panel
 
 STOP_WITHIN_S = 90.0
 
@@ -50,10 +50,11 @@ def _follow(process: subprocess.Popen[bytes], log: Path, state: State, terminal:
         is_ready = not is_over and ready_pid(state) == process.pid
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         whole = lines if is_over else lines[:-1]
-        if not is_ready:
-            for line in whole[told:]:
-                terminal.console.print(line, markup=False)
-            told = max(told, len(whole))
+        for line in whole[told:]:
+            if is_ready and line.startswith(READY):
+                break  # the panel is shown once, by us
+            terminal.console.print(line, markup=False)
+        told = max(told, len(whole))
         if is_ready:
             return
         if is_over:
@@ -111,7 +112,7 @@ def run_reset(settings: Settings, terminal: Terminal) -> None:
     run_stop(settings, terminal)
     if state.folder.exists():
         size = sum(path.lstat().st_size for path in state.folder.rglob("*"))
-        for name in ("postgres", "temporal", "run", "logs"):
+        for name in ("postgres", "temporal", "run", "logs", "workers"):
             shutil.rmtree(state.folder / name, ignore_errors=True)
         for name in ("demo.json", "secret_key", "ready", ".postgres.lock"):
             (state.folder / name).unlink(missing_ok=True)

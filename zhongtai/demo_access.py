@@ -15,17 +15,15 @@ from sqlalchemy.orm import Session
 from capabilities.kernel.business import all_businesses
 from capabilities.kernel.identity import PLATFORM
 from capabilities.kernel.settings import Settings
-from capabilities.transaction.contract import OfferKind
-from capabilities.transaction.queries import list_offers
 from web.access.contract import CreateOperator, Role
 from web.access.queries import find_by_email
 from web.access.service import create_operator, set_password
 from web.api.keys import authenticate, issue_key, keys_of, revoke_key
+from zhongtai.demo import EXAMPLE_CHECKOUT
 from zhongtai.state import State, write_private
 
 CLIENT = "demo"
 EXAMPLE_BUSINESS = "retail"
-PIECES = 2
 
 PEOPLE: tuple[tuple[str, str, dict[str, tuple[Role, ...]]], ...] = (
     ("editor@zhongtai.example", "Erin Editor", {PLATFORM: (Role.EDITOR,)}),
@@ -44,12 +42,12 @@ def write_demo_json(session: Session, state: State, settings: Settings) -> dict[
     api_url = f"{web_url}/api/v1"
     keys = _keys(session, before.get("api_keys"))
     facts = {
-        "console_url": f"{web_url}/",
+        "console_url": f"{web_url}/console",
         "api_url": api_url,
         "shop_url": f"http://127.0.0.1:{settings.shop_port}/",
         "api_keys": keys,
         "accounts": _accounts(session, before.get("accounts")),
-        "example_checkout": _example(session, api_url, keys),
+        "example_checkout": _example(api_url, keys),
     }
     write_private(state.demo_file, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     return facts
@@ -93,23 +91,16 @@ def _accounts(session: Session, before: object) -> list[dict[str, str]]:
     return accounts
 
 
-def _example(session: Session, api_url: str, keys: dict[str, str]) -> dict[str, Any]:
-    """A checkout of two pieces that goes through: something on the shelf of the retail business."""
-    offers = list_offers(session, EXAMPLE_BUSINESS, kind=OfferKind.GOODS).offers
-    goods = [offer for offer in offers if (offer.available_units or 0) >= PIECES]
-    lines = [{"sku": goods[0].sku, "quantity": PIECES}] if goods else []
+def _example(api_url: str, keys: dict[str, str]) -> dict[str, Any]:
+    """The demo's checkout as a request; its key makes a repetition the same order."""
     return {
         "url": f"{api_url}/checkouts",
         "headers": {
-            "Authorization": f"Bearer {keys.get(EXAMPLE_BUSINESS, '')}",
+            "Authorization": f"Bearer {keys[EXAMPLE_BUSINESS]}",
             "Content-Type": "application/json",
             "Idempotency-Key": "first-order",
         },
-        "body": {
-            "currency": goods[0].currency if goods else "CNY",
-            "lines": lines,
-            "payment_method": "sim_ok",
-        },
+        "body": EXAMPLE_CHECKOUT,
     }
 
 

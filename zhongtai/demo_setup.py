@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-
-from sqlalchemy.orm import Session
-
 from capabilities.kernel.database import transaction
 from capabilities.kernel.settings import Settings
+from zhongtai.demo import load_demo
 from zhongtai.demo_access import write_demo_json
 from zhongtai.state import State
 from zhongtai.terminal import Terminal
@@ -19,7 +15,6 @@ def run_demo(settings: Settings, terminal: Terminal) -> None:
     """Load data, keys and accounts; a second run changes nothing."""
     state = State(settings.state_folder.resolve())
     state.make()
-    load_demo: Callable[[Session], None] = importlib.import_module("zhongtai.demo").load_demo
     with terminal.step("Demo data"), transaction() as session:
         load_demo(session)
     with transaction() as session:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -32,6 +32,7 @@ from zhongtai.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPERVISOR = "supervisor"
+READY = "Zhongtai is ready"
 STOP_RANKS = [["web", "shop"], ["worker"], ["Temporal"], ["PostgreSQL"]]
 """Who asks stops first, then who works, then what both stand on."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -132,7 +133,8 @@ class Installation:
         """Data of the demo, then the file that says its keys and accounts."""
         if not self.settings.demo:
             return
-        load_demo: Callable[[Session], None] = importlib.import_module("zhongtai.demo").load_demo
+        from zhongtai.demo import load_demo  # the demo's data is read only where it is wanted
+
         engine = make_engine(self.database_url)
         try:
             with Session(engine, expire_on_commit=False) as session, session.begin():
@@ -185,6 +187,7 @@ class Installation:
 def end_leftovers(state: State, say: Callable[[str], None]) -> list[str]:
     """End what a killed run left running here, known by pid and start time; nobody supervises it any more."""
     state.ready_file.unlink(missing_ok=True)
+    shutil.rmtree(state.folder / "workers", ignore_errors=True)
     ended_names = []
     for known in recall(state.run):
         if known.pid != os.getpid() and end_known(known):
@@ -246,9 +249,9 @@ def run_up(settings: Settings, terminal: Terminal) -> None:
 def show_panel(terminal: Terminal, facts: dict[str, Any], state: State) -> None:
     """The short panel at the end of a start."""
     if facts:
-        terminal.show("Zhongtai is ready", Text(panel_text(facts, state.demo_file)))
+        terminal.show(READY, Text(panel_text(facts, state.demo_file)))
     else:
-        terminal.say("Zhongtai is ready (not in demo mode).")
+        terminal.say(f"{READY} (not in demo mode).")
 
 
 def demo_settings(settings: Settings) -> Settings:

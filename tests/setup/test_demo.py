@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+import capabilities.businesses  # noqa: F401 - registers what the lines of business do their own way
+from activities.catalogue import StepContext
+from activities.deciding import DecideRequest, decide
+from activities.pricing import quote_for
 from capabilities.kernel.business import all_businesses
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import Base
+from capabilities.kernel.errors import RefusedError
+from capabilities.kernel.extension import extension_points
+from capabilities.kernel.identity import BusinessIdentity
+from capabilities.marketing.contract import Quote
 from capabilities.marketing.queries import coupons
-from capabilities.transaction.contract import Offer, OfferKind
+from capabilities.transaction.contract import CheckoutRequest, Offer, OfferKind
 from capabilities.transaction.queries import list_offers, seller_names
+from capabilities.transaction.service import hold_stock, open_order
 from capabilities.user.contract import BuyerStatus
 from capabilities.user.queries import buyers_page
-from zhongtai.demo import LINES_OF_BUSINESS, load_demo
+from capabilities.user.service import count_order
+from rules.queries import draft_of, releases_of, rule_sets
+from tests.builders import an_open_order
+from zhongtai.demo import EXAMPLE_CHECKOUT, EXAMPLE_TOTAL_MINOR, LINES_OF_BUSINESS, load_demo
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
+@pytest.fixture(scope="module")
+def loaded(engine: Engine) -> Iterator[Session]:
+    """The demo, loaded once for all tests here and never committed."""
+    with Session(engine, expire_on_commit=False) as session:
+        load_demo(session)
+        session.flush()
+        yield session
+        session.rollback()
+
+
 @pytest.fixture
-def demo(session: Session) -> Session:
-    load_demo(session)
-    session.flush()
-    return session
+def demo(loaded: Session) -> Iterator[Session]:
+    """The demo; what a test changes is taken back."""
+    savepoint = loaded.begin_nested()
+    yield loaded
+    savepoint.rollback()
 
 
 def offers(session: Session, business: str) -> tuple[Offer, ...]:
@@ -106,3 +131,133 @@ def test_what_people_changed_stays_when_it_is_loaded_again(demo: Session) -> Non
     load_demo(demo)
     assert demo.scalar(text("SELECT unit_price_minor FROM offer WHERE sku = 'RT-TEA-001'")) == 14000
     assert demo.scalar(text("SELECT tier FROM buyer WHERE id = 'b_li_na'")) == "vip"
+
+
+# --- what the demo shows ----------------------------------------------------------------------------------------
+
+
+def quoted(session: Session, business: str, **asked: Any) -> Quote:
+    return quote_for(session, CheckoutRequest.model_validate({"business": business, "currency": "CNY", **asked}))
+
+
+def lines(**pieces: int) -> list[dict[str, Any]]:
+    return [{"sku": sku.replace("_", "-"), "quantity": quantity} for sku, quantity in pieces.items()]
+
+
+def rule_ids(quote: Quote) -> set[str]:
+    return {adjustment.rule_id for line in quote.lines for adjustment in line.adjustments if adjustment.given_minor}
+
+
+def test_the_example_checkout_costs_what_a_hand_computes(demo: Session) -> None:
+    quote = quoted(demo, "retail", **EXAMPLE_CHECKOUT)
+    tea, gaiwan, delivery = quote.lines
+    # tea: 2 x 128.00 = 256.00, 15 % off leaves 217.60; gaiwan 59.00; together 276.60, of which 10 % is 27.66
+    assert (tea.gross_minor, [a.given_minor for a in tea.adjustments]) == (256_00, [38_40, 21_76])
+    assert (gaiwan.gross_minor, [a.given_minor for a in gaiwan.adjustments]) == (59_00, [5_90])
+    assert (delivery.gross_minor, delivery.net_minor) == (8_00, 0)
+    # tax is inside: 195.84 x 13/113 = 22.53, 53.10 x 13/113 = 6.11
+    assert (tea.tax_minor, gaiwan.tax_minor, quote.tax_minor) == (22_53, 6_11, 28_64)
+    assert quote.total_minor == 195_84 + 53_10 == EXAMPLE_TOTAL_MINOR
+    assert rule_ids(quote) == {"r_tea_week", "r_ten_from_200", "r_free_delivery_99"}
+
+
+def test_the_example_costs_the_same_for_the_next_order(demo: Session) -> None:
+    count_order(demo, "retail", EXAMPLE_CHECKOUT["buyer_id"])
+    assert quoted(demo, "retail", **EXAMPLE_CHECKOUT).total_minor == EXAMPLE_TOTAL_MINOR
+
+
+def test_the_welcome_code_takes_ten_more_off(demo: Session) -> None:
+    quote = quoted(demo, "retail", **EXAMPLE_CHECKOUT, coupon_codes=["welcome10"])
+    assert quote.total_minor == EXAMPLE_TOTAL_MINOR - 10_00
+    assert [(use.code.upper(), use.state) for use in quote.coupons] == [("WELCOME10", "applied")]
+
+
+def test_the_better_of_two_spend_rules_is_given(demo: Session) -> None:
+    below = quoted(demo, "retail", lines=lines(RT_ELE_001=1, RT_LMP_001=1))
+    between = quoted(demo, "retail", lines=lines(RT_ELE_001=1, RT_ELE_002=1))
+    above = quoted(demo, "retail", lines=lines(RT_ELE_001=2, RT_ELE_002=1))
+    assert (below.discount_minor, rule_ids(below)) == (58_80, {"r_ten_from_200"})
+    assert (between.discount_minor, rule_ids(between)) == (80_00, {"r_eighty_from_600"})
+    assert (above.discount_minor, rule_ids(above)) == (101_70, {"r_ten_from_200"})
+
+
+def test_members_get_their_percent_on_what_is_left(demo: Session) -> None:
+    vip = quoted(demo, "retail", **{**EXAMPLE_CHECKOUT, "buyer_id": "b_sun_yue"})
+    assert vip.total_minor == EXAMPLE_TOTAL_MINOR - 12_45  # 5 % of 248.94 is 12.447
+    assert "r_vip" in rule_ids(vip)
+
+
+def test_the_floor_price_holds_back_half_price_paper(demo: Session) -> None:
+    quote = quoted(demo, "finance", lines=lines(FN_POS_001=1, FN_POS_004=1))
+    (adjustment,) = quote.lines[1].adjustments
+    assert (adjustment.wished_minor, adjustment.given_minor, adjustment.capped_by) == (44_50, 29_00, "floor")
+
+
+def test_logistics_quotes_without_tax_and_adds_it(demo: Session) -> None:
+    quote = quoted(demo, "logistics", currency="EUR", lines=lines(LG_BOX_001=1000), delivery_sku="LG-SHIP-STD")
+    # 780.00 less 12 % is 686.40; the collection is free from 500; tax 19 % is 130.42
+    assert (quote.discount_minor, quote.tax_minor, quote.total_minor) == (93_60 + 19_00, 130_42, 816_82)
+
+
+def screened(session: Session, business: str, *, total: int, tags: tuple[str, ...] = (), country: str = "DE") -> str:
+    facts = {
+        "order.total_minor": total,
+        "order.discount_minor": 0,
+        "order.quantity": 1,
+        "order.lines": 1,
+        "order.channel": "web",
+        "order.country": country,
+        "order.payment_method": "sim_ok",
+        "order.hour": 12,
+        "buyer.tier": "standard",
+        "buyer.tags": tags,
+        "buyer.order_number": 1,
+        "buyer.is_guest": False,
+    }
+    context = StepContext("run", "risk", "run/risk", BusinessIdentity(business), "api:test", "corr")
+    return decide(session, context, DecideRequest(decision="transaction.risk", facts=facts)).outcome
+
+
+def test_risk_reviews_large_orders_and_rejects_blocked_buyers(demo: Session) -> None:
+    assert screened(demo, "retail", total=19_999_99) == "approve"
+    assert screened(demo, "retail", total=20_000_00) == "review"
+    assert screened(demo, "retail", total=1_00, tags=("blocked",)) == "reject"
+
+
+def test_logistics_differs_by_a_rule_set_of_its_own(demo: Session) -> None:
+    assert screened(demo, "logistics", total=50_000_00, tags=("contract",)) == "approve"
+    assert screened(demo, "tourism", total=50_000_00, tags=("contract",)) == "review"
+    assert screened(demo, "logistics", total=6_000_00) == "review"
+    assert screened(demo, "tourism", total=6_000_00) == "approve"
+    assert screened(demo, "logistics", total=1_00, country="BR") == "review"
+
+
+def test_tourism_differs_by_extension_points(demo: Session) -> None:
+    realized = {
+        (point.name, identity.business)
+        for point in extension_points().values()
+        for identity in point.realizations()
+        if identity.business in LINES_OF_BUSINESS
+    }
+    assert realized == {("transaction.reservation_minutes", "tourism"), ("transaction.most_units", "tourism")}
+    asked = an_open_order([("TR-BOA-001", 9)], business="tourism")
+    hold = hold_stock(demo, open_order(demo, asked).id)
+    assert hold.expires_at is not None
+    assert timedelta(minutes=44) < hold.expires_at - now() <= timedelta(minutes=45)
+    with pytest.raises(RefusedError) as caught:
+        open_order(demo, an_open_order([("TR-BOA-001", 10)], run_id="run_2", business="tourism"))
+    assert caught.value.message == "One order may take at most 9 of TR-BOA-001; 10 were asked."
+    open_order(demo, an_open_order([("TR-MUS-003", 40)], run_id="run_3", business="tourism"))
+
+
+def test_every_demo_rule_set_is_live_by_one_person_and_approved_by_another(demo: Session) -> None:
+    found = {(rule_set.business, rule_set.decision): rule_set for rule_set in rule_sets(demo)}
+    assert set(found) == {
+        *((business, "marketing.promotions") for business in LINES_OF_BUSINESS),
+        ("platform", "transaction.risk"),
+        ("logistics", "transaction.risk"),
+    }
+    for rule_set in found.values():
+        (release,) = releases_of(demo, rule_set.id)
+        assert (release.submitted_by, release.approved_by) == ("Lin Yu", "Chen Wei")
+        assert draft_of(demo, rule_set.id) is None
