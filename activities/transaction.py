@@ -11,6 +11,7 @@ from activities.catalogue import StepContext, operation
 from capabilities.kernel.outbox import publish
 from capabilities.marketing.contract import Quote
 from capabilities.marketing.queries import quote_of
+from capabilities.marketing.service import extend_claims
 from capabilities.transaction import service
 from capabilities.transaction.contract import (
     CheckoutRequest,
@@ -116,8 +117,9 @@ def release_stock(session: Session, context: StepContext, request: OrderReferenc
 
 @operation("transaction.put_on_hold", en="Hold the order for review", zh="订单待审")
 def put_on_hold(session: Session, context: StepContext, request: HoldForReview) -> OrderStanding:  # noqa: ARG001
-    """A person has to look at the order before it goes on."""
+    """A person has to look at the order before it goes on; pieces and coupons are kept for it as long as that takes."""
     order = service.put_on_hold(session, request.order_id, request.reason)
+    extend_claims(session, order.id, service.review_ends_at(order))
     return OrderStanding(order_id=order.id, status=order.status)
 
 
@@ -125,6 +127,7 @@ def put_on_hold(session: Session, context: StepContext, request: HoldForReview) 
 def take_off_hold(session: Session, context: StepContext, request: OrderReference) -> OrderStanding:  # noqa: ARG001
     """A person has looked at the order and lets it go on."""
     order = service.take_off_hold(session, request.order_id)
+    extend_claims(session, order.id, service.payment_ends_at(order))
     return OrderStanding(order_id=order.id, status=order.status)
 
 

@@ -19,9 +19,9 @@ def _minutes_of_the_settings() -> int:
     return settings().reservation_minutes
 
 
-def _three_days() -> int:
-    """How long stock is held for an order that a person has to look at, in hours."""
-    return 72
+def _eight_days() -> int:
+    """How long stock is held for an order that a person has to look at, in hours: longer than the process waits."""
+    return 8 * 24
 
 
 def _as_many_as_there_are(offer: Offer) -> int | None:  # noqa: ARG001 - realizations decide by the offer
@@ -35,5 +35,5 @@ order_number: ExtensionPoint[[str, int, datetime], str] = ExtensionPoint(
 reservation_minutes: ExtensionPoint[[], int] = ExtensionPoint(
     "transaction.reservation_minutes", _minutes_of_the_settings
 )
-review_hours: ExtensionPoint[[], int] = ExtensionPoint("transaction.review_hours", _three_days)
+review_hours: ExtensionPoint[[], int] = ExtensionPoint("transaction.review_hours", _eight_days)
 most_units: ExtensionPoint[[Offer], int | None] = ExtensionPoint("transaction.most_units", _as_many_as_there_are)

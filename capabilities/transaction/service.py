@@ -51,9 +51,11 @@ __all__ = [
     "import_order",
     "import_orders",
     "open_order",
+    "payment_ends_at",
     "put_on_hold",
     "receive_stock",
     "release_stock",
+    "review_ends_at",
     "secure_stock",
     "take_off_hold",
 ]
@@ -178,8 +180,7 @@ def put_on_hold(session: Session, order_id: str, reason: str) -> Order:
     order = order_of(session, order_id)
     if order.status is not OrderStatus.ON_HOLD:
         order = _change(session, order, OrderStatus.ON_HOLD, reason)
-        hours = review_hours.for_identity(BusinessIdentity(order.business, order.scenario))()
-        extend_holds(session, order.id, now() + timedelta(hours=hours))
+        extend_holds(session, order.id, review_ends_at(order))
     return order
 
 
@@ -188,9 +189,19 @@ def take_off_hold(session: Session, order_id: str) -> Order:
     order = order_of(session, order_id)
     if order.status is not OrderStatus.PLACED:
         order = _change(session, order, OrderStatus.PLACED, None)
-        minutes = reservation_minutes.for_identity(BusinessIdentity(order.business, order.scenario))()
-        extend_holds(session, order.id, now() + timedelta(minutes=minutes))
+        extend_holds(session, order.id, payment_ends_at(order))
     return order
+
+
+def review_ends_at(order: Order) -> datetime:
+    """Until when what the order claims is kept while a person looks at it, counted from now."""
+    return now() + timedelta(hours=review_hours.for_identity(BusinessIdentity(order.business, order.scenario))())
+
+
+def payment_ends_at(order: Order) -> datetime:
+    """Until when what the order claims is kept for its payment, counted from now."""
+    identity = BusinessIdentity(order.business, order.scenario)
+    return now() + timedelta(minutes=reservation_minutes.for_identity(identity)())
 
 
 def import_order(session: Session, request: ImportOrder) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
@@ -140,6 +142,15 @@ def test_an_order_in_review_waits_and_goes_on(shop: Session) -> None:
         run(shop, "transaction.confirm", order_id=order_id, payment_id="pay_1")
     assert caught.value.code == "transaction.status_conflict"
     assert run(shop, "transaction.take_off_hold", order_id=order_id).model_dump()["status"] is OrderStatus.PLACED
+
+
+def test_what_is_held_for_a_review_is_held_longer_than_the_process_waits(shop: Session) -> None:
+    order_id = opened(shop).order_id
+    run(shop, "transaction.hold_stock", order_id=order_id)
+    run(shop, "transaction.put_on_hold", order_id=order_id, reason="large")
+    (waits,) = re.findall(r"within_s: (\d+)", Path("workflows/processes/checkout.yaml").read_text(encoding="utf-8"))
+    (held,) = reservations_of(shop, order_id)
+    assert held.expires_at > now() + timedelta(seconds=int(waits))
 
 
 def test_an_order_that_is_too_large_for_the_shelf_says_how_much_is_there(shop: Session) -> None:
