@@ -12,9 +12,10 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.expiry import expire_overdue
 from activities.journal import queries
 from capabilities.kernel.clock import now
-from capabilities.kernel.database import transaction
+from capabilities.kernel.database import session_factory, transaction
 from workflows.starting import Begun, begun_before, start_process
 
 STARTING_LIMIT = timedelta(seconds=10)
@@ -22,6 +23,7 @@ STARTING_LIMIT = timedelta(seconds=10)
 
 SWEEP_EVERY_S = 5.0
 SWEEP_AT_ONCE = 200
+EXPIRE_EVERY_S = 20.0
 
 log = logging.getLogger("zhongtai.jobs")
 
@@ -37,7 +39,7 @@ class Job:
 
 def jobs() -> list[Job]:
     """The jobs of a worker."""
-    return [Job("sweep", SWEEP_EVERY_S, sweep)]
+    return [Job("sweep", SWEEP_EVERY_S, sweep), Job("expire", EXPIRE_EVERY_S, expire)]
 
 
 async def repeat(job: Job, client: Client, stop: asyncio.Event) -> None:
@@ -63,6 +65,13 @@ async def sweep(client: Client) -> int:
         except RPCError as error:
             log.warning("Run %s could not be sent to Temporal: %s", begun.run_id, error)
     return sent
+
+
+async def expire(client: Client) -> int:
+    """Give back stock and coupons whose hold ran out; how many."""
+    del client
+    done = await asyncio.to_thread(expire_overdue, session_factory())
+    return done.reservations + done.claims
 
 
 def _left_behind() -> list[Begun]:

@@ -28,10 +28,12 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import activities
+from capabilities.kernel.database import session_factory
 from capabilities.kernel.settings import settings
+from rules.warming import Warming
 from workflows.batch import advance
 from workflows.interpreter import Process
-from workflows.jobs import Job, jobs, repeat
+from workflows.jobs import jobs, repeat
 from workflows.library import library
 from workflows.standing import announce_wait, note_repair, park
 from workflows.starting import connect
@@ -87,21 +89,19 @@ async def run_worker(stop: asyncio.Event) -> None:
     client = await _connect_patiently(stop)
     if client is None:
         return
+    warming = Warming(session_factory(), settings().database_url or "").start()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="step") as executor:
         async with make_worker(client, executor):
             log.info("The worker is ready (process %s, queue %s).", os.getpid(), settings().task_queue)
             tasks = [asyncio.create_task(_beat(stop))]
-            tasks += [asyncio.create_task(repeat(job, client, stop)) for job in _jobs()]
+            tasks += [asyncio.create_task(repeat(job, client, stop)) for job in jobs()]
             await stop.wait()
             log.info("The worker ends: what runs is finished first.")
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+    warming.stop()
     _heartbeat_file().unlink(missing_ok=True)
-
-
-def _jobs() -> list[Job]:
-    return jobs()
 
 
 async def _connect_patiently(stop: asyncio.Event) -> Client | None:
