@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+import capabilities.businesses  # noqa: F401 - registers what each line of business does its own way
 from capabilities.kernel.settings import settings
 from web import health
 from web.api import routes as api

@@ -28,6 +28,7 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import activities
+import capabilities.businesses  # noqa: F401 - registers what each line of business does its own way
 from capabilities.kernel.database import session_factory
 from capabilities.kernel.settings import settings
 from rules.warming import Warming
