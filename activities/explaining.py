@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from activities.stage_loop import PricedCart, run_stages
-from capabilities.kernel.expression import Condition, Join, Operator, Test, holds, tests_of
-from capabilities.marketing.contract import CouponState, Explanation, Quote, RuleOutcome, RuleVerdict
+from capabilities.kernel.decision import FieldType
+from capabilities.marketing.contract import CouponState, Explanation, FailedTest, Quote, RuleOutcome, RuleVerdict
 from capabilities.marketing.pricing import content_sha256, finish, line_facts, order_facts
 from capabilities.marketing.queries import cart_of, quote_of
 from rules.document import Rule
 from rules.eligibility import Ineligible, why_ineligible
+from rules.explain import WhyNot, explain_rule, failure_sentence
 from rules.queries import LiveRelease, release_to_decide
+from rules.vocabulary import fields_by_name
 
 
 def explain_quote(session: Session, quote_id: str) -> Explanation:
@@ -70,7 +72,7 @@ def _verdict(
         "coupon_code": rule.coupon,
     }
     if outcome is None:
-        return RuleVerdict.model_validate(about | _why_it_did_not_fire(priced, rule))
+        return RuleVerdict.model_validate(about | _why_it_did_not_fire(priced, release.document.decision, rule))
     by = outcome.by_rule_id
     return RuleVerdict.model_validate(
         about
@@ -95,60 +97,34 @@ _INELIGIBLE = {
 }
 
 
-def _why_it_did_not_fire(priced: PricedCart, rule: Rule) -> dict[str, Any]:
+def _why_it_did_not_fire(priced: PricedCart, decision: str, rule: Rule) -> dict[str, Any]:
     cart = priced.state.cart
     reason = why_ineligible(rule, cart.at, cart.coupon_codes, cart.buyer.id, cart.time_zone)
     if reason is not None:
         return {"outcome": _INELIGIBLE[reason]}
     state = priced.began_with[rule.stage]
+    fields = fields_by_name(decision, rule.grain)
     if rule.grain == "order":
-        return {"outcome": "not_matched", "failed": _failure(rule.when, order_facts(state))}
-    # of a rule about lines, the line that came closest: the one that passed the most tests
-    best: dict[str, Any] | None = None
-    best_passed = -1
-    for position in state.goods:
-        facts = line_facts(state, position.id)
-        passed = sum(1 for test in tests_of(rule.when) if holds(test, facts))
-        if passed > best_passed:
-            best_passed, best = passed, {**(_failure(rule.when, facts) or {}), "line_id": position.id}
-    return {"outcome": "not_matched", "failed": best}
+        found = explain_rule(rule, order_facts(state), fields)
+        return {"outcome": "not_matched", "failed": _failed(found, fields, cart.currency, None)}
+    # of a rule about lines, the line that came closest
+    by_line = [(line.id, explain_rule(rule, line_facts(state, line.id), fields)) for line in state.goods]
+    line_id, found = max(by_line, key=lambda one: one[1].closeness)
+    return {"outcome": "not_matched", "failed": _failed(found, fields, cart.currency, line_id)}
 
 
-def _failure(condition: Condition, facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The first test that kept the condition from holding, what it saw, and by how much a number missed."""
-    if holds(condition, facts):
+def _failed(found: WhyNot, fields: Mapping[str, FieldType], currency: str, line_id: str | None) -> FailedTest | None:
+    failure = found.first
+    if failure is None:
         return None
-    if isinstance(condition, Test):
-        seen = facts.get(condition.field)
-        return {
-            "field": condition.field,
-            "op": condition.op.value,
-            "wanted": condition.value,
-            "seen": seen,
-            "difference": _difference(condition, seen),
-        }
-    if condition.join is Join.NONE:
-        culprit = next(part for part in condition.conditions if holds(part, facts))
-        test = next(iter(tests_of(culprit)))
-        return {"field": test.field, "op": f"not_{test.op.value}", "wanted": test.value, "seen": facts.get(test.field)}
-    failures = [found for part in condition.conditions if (found := _failure(part, facts)) is not None]
-    return failures[0] if failures else None
-
-
-_WITH_DIFFERENCE = {Operator.EQ, Operator.GTE, Operator.GT, Operator.LTE, Operator.LT, Operator.BETWEEN}
-
-
-def _difference(test: Test, seen: Any) -> int | None:
-    """What a number would have needed: positive for more, negative for less."""
-    if type(seen) is not int or test.op not in _WITH_DIFFERENCE:
-        return None
-    low, high = test.value if test.op is Operator.BETWEEN else (test.value, test.value)
-    needed = {
-        Operator.EQ: low,
-        Operator.GTE: low,
-        Operator.GT: low + 1,
-        Operator.LTE: high,
-        Operator.LT: high - 1,
-        Operator.BETWEEN: low if seen < low else high,
-    }
-    return int(needed[test.op]) - seen
+    op = failure.test.op.value
+    return FailedTest(
+        field=failure.test.field,
+        op=op if failure.wanted else f"not_{op}",
+        wanted=failure.test.value,
+        seen=failure.seen,
+        difference=failure.needs,
+        line_id=line_id,
+        en=failure_sentence(failure, fields, "en", currency),
+        zh=failure_sentence(failure, fields, "zh", currency),
+    )

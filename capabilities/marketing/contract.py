@@ -284,7 +284,10 @@ class CouponClaim(Contract):
 
 
 class FailedTest(Contract):
-    """The first test of a condition that failed: what it saw, and by how much a number missed."""
+    """The first test of a condition that failed: what it saw, and by how much a number missed.
+
+    `op` begins with `not_` where the test held and must not have. `en` and `zh` say all of it in words.
+    """
 
     field: str
     op: str
@@ -292,6 +295,8 @@ class FailedTest(Contract):
     seen: object
     difference: int | None = None
     line_id: str | None = None
+    en: str = ""
+    zh: str = ""
 
 
 class RuleVerdict(Contract):
