@@ -5,6 +5,7 @@ Everything stands in `demo_data/*.yaml`; loading twice changes nothing, and what
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from capabilities.kernel.errors import ConflictError
 from capabilities.kernel.money import Money
 from capabilities.marketing.contract import CreateCoupon
 from capabilities.marketing.service import create_coupon
+from capabilities.settlement.contract import CommissionRate, DeclareRate
+from capabilities.settlement.queries import rates_of
+from capabilities.settlement.service import declare_rate
 from capabilities.transaction.contract import DeclareOffer, DeclareSeller, OfferKind
 from capabilities.transaction.queries import list_offers
 from capabilities.transaction.service import declare_offer, declare_seller
@@ -52,6 +56,7 @@ def load_demo(session: Session) -> None:
         content = read_demo(code)
         _enter_business(session, content["business"])
         _enter_offers(session, content)
+        _enter_commissions(session, content)
         _enter_buyers(session, content)
         _enter_coupons(session, content)
     publish_demo_rules(session, yaml.safe_load((DATA / "rules.yaml").read_text(encoding="utf-8")))
@@ -105,10 +110,29 @@ def _offer(content: dict[str, Any], entry: dict[str, Any], kind: OfferKind) -> D
         unit_price_minor=minor("price") or 0,
         list_price_minor=minor("list"),
         floor_price_minor=minor("floor") or 0,
-        tax_rate_bps=int(entry.get("tax", content["tax_percent"])) * 100,
+        tax_rate_bps=_bps(entry.get("tax", content["tax_percent"])),
         weight_g=entry.get("g", 0),
         on_hand_units=entry.get("stock"),
     )
+
+
+def _enter_commissions(session: Session, content: dict[str, Any]) -> None:
+    business = content["business"]["code"]
+    if rates_of(session, business):
+        return
+    for entry in content["commissions"]:
+        rate = CommissionRate(
+            rate_bps=_bps(entry["percent"]),
+            tax_rate_bps=_bps(content["commission_tax_percent"]),
+            reason=f"{entry.get('by') or entry.get('in') or content['business']['en']}: {entry['percent']} %",
+        )
+        declare_rate(
+            session, DeclareRate(business=business, seller_id=entry.get("by"), category=entry.get("in"), rate=rate)
+        )
+
+
+def _bps(percent: str) -> int:
+    return int(Decimal(percent) * 100)
 
 
 def _enter_buyers(session: Session, content: dict[str, Any]) -> None:

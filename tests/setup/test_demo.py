@@ -23,6 +23,7 @@ from capabilities.kernel.extension import extension_points
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.contract import Quote
 from capabilities.marketing.queries import coupons
+from capabilities.settlement.queries import rates_of
 from capabilities.transaction.contract import CheckoutRequest, Offer, OfferKind
 from capabilities.transaction.queries import list_offers, seller_names
 from capabilities.transaction.service import hold_stock, open_order
@@ -117,6 +118,15 @@ def test_each_has_a_coupon_that_runs_out(demo: Session, business: str) -> None:
     found = coupons(demo, business, now())
     assert found
     assert all(coupon.use_limit and coupon.used == 0 for coupon in found)
+
+
+@pytest.mark.parametrize("business", LINES_OF_BUSINESS)
+def test_each_has_commissions_for_all_it_sells_and_some_by_category(demo: Session, business: str) -> None:
+    categories = {rate.category for rate in rates_of(demo, business) if rate.seller_id is None}
+    assert None in categories
+    sold = {offer.category for offer in offers(demo, business)}
+    for category in categories - {None}:
+        assert any(f"{found}/".startswith(f"{category}/") for found in sold), category
 
 
 def test_loading_twice_changes_nothing(demo: Session) -> None:
