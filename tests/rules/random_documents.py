@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
 from capabilities.kernel.decision import FieldKind, FieldType
+from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.expression import Condition, Group, Join, Operator, Test
+from rules.compile import alternatives
 from rules.document import Names, Rule, RuleSetDocument
 from rules.vocabulary import decision_named, fields_by_name, operators_for
 
@@ -31,7 +34,9 @@ def values_of(field: FieldType) -> list[str]:
 
 def random_number(chance: random.Random, field: FieldType) -> int:
     if field.kind is FieldKind.MONEY:
-        return chance.choice([0, 1, 999, 1_000, 10**15, -(10**15), chance.randrange(60_000), chance.randrange(100) * 100])
+        return chance.choice(
+            [0, 1, 999, 1_000, 10**15, -(10**15), chance.randrange(60_000), chance.randrange(100) * 100]
+        )
     return chance.choice([-1, 0, 1, 2, 3, 5, 10, chance.randrange(30), chance.randrange(5_000)])
 
 
@@ -68,6 +73,15 @@ def random_condition(chance: random.Random, fields: Mapping[str, FieldType], dep
     return Group(join, tuple(random_condition(chance, fields, depth + 1) for _ in range(size)))
 
 
+def compilable(chance: random.Random, fields: Mapping[str, FieldType]) -> Condition:
+    """A condition within the limit of alternatives; the few beyond it are drawn anew."""
+    while True:
+        condition = random_condition(chance, fields)
+        with suppress(InvalidError):
+            alternatives(condition, fields)
+            return condition
+
+
 def random_document(
     chance: random.Random, decision: str = "marketing.promotions", *, rules: int | None = None
 ) -> RuleSetDocument:
@@ -79,16 +93,14 @@ def random_document(
         grain = chance.choice(declared.grains).name
         fields = fields_by_name(decision, grain)
         alike = [rule for rule in found if rule.grain == grain]
-        when = (
-            chance.choice(alike).when if alike and chance.random() < 0.1 else random_condition(chance, fields)
-        )
+        when = chance.choice(alike).when if alike and chance.random() < 0.1 else compilable(chance, fields)
         stage = chance.choice(list(declared.stages))
         found.append(Rule(f"r_{i}", f"Rule {i}", when, grain=grain, stage=stage, enabled=chance.random() < 0.95))
     return RuleSetDocument(decision, Names("Random", "随机"), tuple(found), policy=declared.hit_policy)
 
 
-def random_facts(chance: random.Random, decision: str, grain: str, document: RuleSetDocument | None = None) -> dict[str, Any]:
-    """Facts that often lie on the edges of the document's conditions; every field may be missing."""
+def random_facts(chance: random.Random, decision: str, grain: str) -> dict[str, Any]:
+    """Facts from the same small worlds as the conditions, so that they meet; every field may be missing."""
     return {
         field.name: random_value(chance, field)
         for field in fields_by_name(decision, grain).values()
