@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.business import Business
 from capabilities.kernel.clock import now
+from capabilities.kernel.identity import BusinessIdentity
 from capabilities.transaction.contract import DeclareOffer, OfferKind, OpenOrder, OpenOrderLine
 from capabilities.transaction.service import declare_offer
+from rules.document import Names, document_from_json
+from rules.gate import GateReport
+from rules.queries import rule_sets
+from rules.service import approve, create_rule_set, open_draft, save_draft, submit
 
 
 def a_business(session: Session, code: str = "retail", *, prices_include_tax: bool = True) -> Business:
@@ -107,3 +113,21 @@ def an_open_order(
         total_minor=total,
         lines=lines,
     )
+
+
+def live_rules(
+    session: Session,
+    *rules: dict[str, Any],
+    business: str = "retail",
+    decision: str = "marketing.promotions",
+    **document: Any,
+) -> str:
+    """Rules in force, published by two people; returns the release's id. A second call publishes the next release."""
+    body = {"decision": decision, "name": {"en": "Rules", "zh": "规则"}, "rules": list(rules)} | document
+    identity = BusinessIdentity(business)
+    known = [found for found in rule_sets(session, business) if found.decision == decision]
+    rule_set = known[0] if known else create_rule_set(session, identity, decision, Names("Rules", "规则"), "editor")
+    draft = open_draft(session, rule_set.id, "editor")
+    draft = save_draft(session, rule_set.id, document_from_json(body), draft.revision, "editor")
+    submission = submit(session, rule_set.id, draft.revision, "editor", gate=lambda _: GateReport(0, 0, 0, 0))
+    return approve(session, submission.id, "approver").release_id
