@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, func, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, Select, event, exists, func, or_, select, tuple_
+from sqlalchemy.orm import Session, SessionTransaction
 
 from capabilities.kernel.cursor import read_cursor, read_moment, write_cursor
 from capabilities.kernel.errors import InvalidError, MissingError
@@ -39,6 +39,7 @@ from capabilities.transaction.models import (
 )
 
 MAX_PAGE = 200
+LINES_READ = "transaction.lines_read"
 
 
 # --- offers -----------------------------------------------------------------------------------------------------
@@ -210,10 +211,24 @@ def find_order(session: Session, order_id: str, *, business: str | None = None) 
     ).scalar_one_or_none()
     if row is None or (business is not None and row.business != business):
         return None
-    lines = session.scalars(
-        select(OrderLineRow).where(OrderLineRow.order_id == order_id).order_by(OrderLineRow.position)
-    )
-    return order_from(row, lines)
+    return order_from(row, _lines_of(session, order_id))
+
+
+def _lines_of(session: Session, order_id: str) -> tuple[OrderLine, ...]:
+    """Lines never change once they are written, so a session reads those of an order once, however many steps ask."""
+    known: dict[str, tuple[OrderLine, ...]] = session.info.setdefault(LINES_READ, {})
+    if order_id not in known:
+        rows = session.scalars(
+            select(OrderLineRow).where(OrderLineRow.order_id == order_id).order_by(OrderLineRow.position)
+        )
+        known[order_id] = tuple(map(line_from, rows))
+    return known[order_id]
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget_lines(session: Session, previous: SessionTransaction) -> None:  # noqa: ARG001 - the signature of the event
+    """What was read may have been taken back, with a savepoint or all of it."""
+    session.info.pop(LINES_READ, None)
 
 
 def order_of(session: Session, order_id: str, *, business: str | None = None) -> Order:
@@ -318,35 +333,21 @@ def reservations_of(session: Session, order_id: str) -> list[Reservation]:
     ]
 
 
-def order_from(row: OrderRow, lines: Iterable[OrderLineRow]) -> Order:
-    """The contract form of an order and its lines."""
-    amounts = ("goods_gross_minor", "discount_minor", "delivery_minor", "tax_minor", "total_minor")
+def order_from(row: OrderRow, lines: tuple[OrderLine, ...]) -> Order:
+    """The contract form of an order."""
+    computed = {"status", "origin", "lines"}
     return Order(
-        **{name: getattr(row, name) for name in amounts},
-        id=row.id,
-        business=row.business,
-        run_id=row.run_id,
-        number=row.number,
-        buyer_id=row.buyer_id,
+        **{name: getattr(row, name) for name in Order.model_fields if name not in computed},
         status=OrderStatus(row.status),
-        status_reason=row.status_reason,
-        currency=row.currency,
-        prices_include_tax=row.prices_include_tax,
-        quote_id=row.quote_id,
-        payment_id=row.payment_id,
         origin="import" if row.origin == "import" else "checkout",
-        placed_at=row.placed_at,
-        confirmed_at=row.confirmed_at,
-        lines=tuple(
-            OrderLine(
-                **{name: getattr(line, name) for name in OrderLine.model_fields if name != "kind"},
-                kind=OfferKind(line.kind),
-            )
-            for line in lines
-        ),
-        scenario=row.scenario,
-        channel=row.channel,
-        country=row.country,
+        lines=lines,
+    )
+
+
+def line_from(row: OrderLineRow) -> OrderLine:
+    """The contract form of a line."""
+    return OrderLine(
+        **{name: getattr(row, name) for name in OrderLine.model_fields if name != "kind"}, kind=OfferKind(row.kind)
     )
 
 

@@ -29,7 +29,7 @@ from capabilities.transaction.contract import (
 )
 from capabilities.transaction.extensions import most_units, order_number, reservation_minutes, review_hours
 from capabilities.transaction.models import OfferRow, OrderChangeRow, OrderLineRow, OrderRow, SellerRow, StockRow
-from capabilities.transaction.queries import find_order, offers_of, order_from, order_of
+from capabilities.transaction.queries import find_order, line_from, offers_of, order_from, order_of
 from capabilities.transaction.stock import (
     commit_stock,
     expire_reservations,
@@ -286,7 +286,7 @@ def _insert_orders(
         ],
     )
     return [
-        order_from(OrderRow(**order), (OrderLineRow(**line) for line in of_order))
+        order_from(OrderRow(**order), tuple(line_from(OrderLineRow(**line)) for line in of_order))
         for order, of_order in zip(orders, lines, strict=True)
     ]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, ColumnElement, String, column, func, or_, select, tuple_, update, values
+from sqlalchemy import ColumnElement, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,21 @@ from capabilities.transaction.models import OfferRow, OrderLineRow, OrderRow, Re
 from capabilities.transaction.queries import order_of
 
 HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in ReservationStatus)
+
+# lists travel as arrays: the text of a statement is the same for any number of skus, so it is prepared once
+TAKE = text(
+    "UPDATE stock SET reserved = reserved + wish.pieces"
+    " FROM unnest(CAST(:skus AS varchar[]), CAST(:pieces AS bigint[])) AS wish (sku, pieces)"
+    " WHERE stock.business = :business AND stock.sku = wish.sku AND on_hand - reserved >= wish.pieces"
+    " RETURNING stock.sku"
+)
+GIVE_BACK = text(
+    "UPDATE stock SET reserved = reserved - done.pieces,"
+    " on_hand = on_hand - CASE WHEN :leaves THEN done.pieces ELSE 0 END"
+    " FROM unnest(CAST(:businesses AS varchar[]), CAST(:skus AS varchar[]), CAST(:pieces AS bigint[]))"
+    " AS done (business, sku, pieces)"
+    " WHERE stock.business = done.business AND stock.sku = done.sku"
+)
 
 
 def hold_stock(session: Session, order_id: str) -> Hold:
@@ -85,13 +100,13 @@ def commit_stock(session: Session, order_id: str) -> int:
     Holds that are still good may be committed without being secured: an order that costs nothing has no capture.
     """
     good = or_(ReservationRow.status == SECURED, (ReservationRow.status == HELD) & (ReservationRow.expires_at > now()))
-    _move(session, order_id, good, to=COMMITTED)
-    return _require_all(session, order_id, {COMMITTED})
+    found = _move(session, order_id, good, to=COMMITTED)
+    return found.moved if found.moved == found.all else _require_all(session, order_id, {COMMITTED})
 
 
 def release_stock(session: Session, order_id: str) -> int:
     """Give back what the order holds; returns how many reservations were released. What is committed stays."""
-    return _move(session, order_id, ReservationRow.status.in_([HELD, SECURED]), to=RELEASED)
+    return _move(session, order_id, ReservationRow.status.in_([HELD, SECURED]), to=RELEASED).moved
 
 
 def extend_holds(session: Session, order_id: str, expires_at: datetime) -> int:
@@ -166,22 +181,8 @@ def _take(session: Session, business: str, wanted: dict[str, int]) -> None:
         short = [key for key in short if available.get(key, 0) < wanted[key[1]]]
     if short:
         raise _shortage([(sku, wanted[sku], available.get((business, sku), 0)) for _, sku in short])
-    wish = (
-        values(column("sku", String), column("pieces", BigInteger), name="wish")
-        .data(list(wanted.items()))
-        .alias("wish")
-    )
-    taken = session.scalars(
-        update(StockRow)
-        .where(
-            StockRow.business == business,
-            StockRow.sku == wish.c.sku,
-            StockRow.on_hand - StockRow.reserved >= wish.c.pieces,
-        )
-        .values(reserved=StockRow.reserved + wish.c.pieces)
-        .returning(StockRow.sku)
-        .execution_options(synchronize_session=False)
-    ).all()
+    wish = {"business": business, "skus": list(wanted), "pieces": list(wanted.values())}
+    taken = session.scalars(TAKE, wish).all()
     if len(taken) != len(wanted):
         raise _shortage([(sku, pieces, 0) for sku, pieces in wanted.items() if sku not in taken])
 
@@ -230,15 +231,25 @@ def _expire(session: Session, keys: Sequence[tuple[str, str]], limit: int) -> in
     return _settle(session, ReservationRow.id.in_(overdue), to=EXPIRED)
 
 
-def _move(session: Session, order_id: str, condition: ColumnElement[bool], *, to: str) -> int:
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """How many reservations the order has, and how many this call moved."""
+
+    all: int
+    moved: int
+
+
+def _move(session: Session, order_id: str, condition: ColumnElement[bool], *, to: str) -> _Moved:
     rows = session.execute(
-        select(ReservationRow.business, ReservationRow.sku).where(ReservationRow.order_id == order_id, condition)
-    )
-    keys = sorted((row.business, row.sku) for row in rows)
+        select(ReservationRow.business, ReservationRow.sku, condition.label("moves")).where(
+            ReservationRow.order_id == order_id
+        )
+    ).all()
+    keys = sorted((row.business, row.sku) for row in rows if row.moves)
     if not keys:
-        return 0
+        return _Moved(len(rows), 0)
     _lock(session, keys)
-    return _settle(session, (ReservationRow.order_id == order_id) & condition, to=to)
+    return _Moved(len(rows), _settle(session, (ReservationRow.order_id == order_id) & condition, to=to))
 
 
 def _settle(session: Session, condition: ColumnElement[bool], *, to: str) -> int:
@@ -254,18 +265,14 @@ def _settle(session: Session, condition: ColumnElement[bool], *, to: str) -> int
     for row in settled:
         pieces[row.business, row.sku] += row.quantity
     if pieces:
-        done = (
-            values(column("business", String), column("sku", String), column("pieces", BigInteger), name="done")
-            .data([(*key, count) for key, count in sorted(pieces.items())])
-            .alias("done")
-        )
-        leaving = done.c.pieces if to == COMMITTED else 0
-        session.execute(
-            update(StockRow)
-            .where(StockRow.business == done.c.business, StockRow.sku == done.c.sku)
-            .values(reserved=StockRow.reserved - done.c.pieces, on_hand=StockRow.on_hand - leaving)
-            .execution_options(synchronize_session=False)
-        )
+        keys = sorted(pieces)
+        done = {
+            "businesses": [business for business, _ in keys],
+            "skus": [sku for _, sku in keys],
+            "pieces": [pieces[key] for key in keys],
+            "leaves": to == COMMITTED,
+        }
+        session.execute(GIVE_BACK, done)
     return len(settled)
 
 

@@ -27,6 +27,7 @@ from capabilities.transaction.queries import (
     count_orders,
     list_offers,
     offers_of,
+    order_of,
     orders_page,
     resolve_checkout,
 )
@@ -169,6 +170,15 @@ def test_orders_are_narrowed_by_each_filter(session: Session) -> None:
     assert count_orders(session, OrderFilters(business="retail")) == 5
     assert count_orders(session, OrderFilters(business="retail"), at_most=3) == 3
     assert listed(session, business="tourism") == []
+
+
+def test_lines_that_were_taken_back_are_read_anew(session: Session) -> None:
+    an_offer(session, "tea")
+    for quantity in (1, 2):
+        savepoint = session.begin_nested()
+        order = open_order(session, an_open_order([("tea", quantity)]))
+        assert [line.quantity for line in order_of(session, order.id).lines] == [quantity]
+        savepoint.rollback()
 
 
 def test_a_summary_counts_pieces_of_goods(session: Session) -> None:
