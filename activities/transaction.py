@@ -53,8 +53,10 @@ class OrderReference(StepType):
 
 
 class HoldForReview(StepType):
+    """`reason` is what the rules said, where they said something."""
+
     order_id: str
-    reason: str = Field(max_length=500)
+    reason: str | None = Field(max_length=500)
 
 
 class CloseRequest(StepType):
@@ -118,7 +120,7 @@ def release_stock(session: Session, context: StepContext, request: OrderReferenc
 @operation("transaction.put_on_hold", en="Hold the order for review", zh="订单待审")
 def put_on_hold(session: Session, context: StepContext, request: HoldForReview) -> OrderStanding:  # noqa: ARG001
     """A person has to look at the order before it goes on; pieces and coupons are kept for it as long as that takes."""
-    order = service.put_on_hold(session, request.order_id, request.reason)
+    order = service.put_on_hold(session, request.order_id, request.reason or "A person looks at this order.")
     extend_claims(session, order.id, service.review_ends_at(order))
     return OrderStanding(order_id=order.id, status=order.status)
 

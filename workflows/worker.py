@@ -29,12 +29,18 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 import activities
 import capabilities.businesses  # noqa: F401 - registers what each line of business does its own way
+from activities.catalogue import operations
+from activities.deciding import Decided
 from capabilities.kernel.database import session_factory
+from capabilities.kernel.decision import decisions
+from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.settings import settings
 from rules.warming import Warming
 from workflows.batch import advance
+from workflows.inputs import INPUTS
 from workflows.interpreter import Process
 from workflows.jobs import jobs, repeat
+from workflows.language.checks import Catalogue, check
 from workflows.library import library
 from workflows.standing import announce_wait, note_repair, park
 from workflows.starting import connect
@@ -57,6 +63,16 @@ def load_operations() -> None:
     for module in pkgutil.iter_modules(activities.__path__, "activities."):
         if not module.ispkg:
             importlib.import_module(module.name)
+
+
+def check_library() -> None:
+    """Check the built-in definitions against the catalogue: a wrong one must stop the start, not the first checkout."""
+    catalogue = Catalogue(operations(), decisions(), INPUTS, Decided)
+    for name, found in library().items():
+        for problem in check(found, catalogue):
+            raise InvalidError(
+                f"process.{problem.code}", f"{name}, step {problem.step!r}: {problem.message}", mend=problem.mend
+            )
 
 
 def runner() -> SandboxedWorkflowRunner:
@@ -86,7 +102,7 @@ def make_worker(client: Client, executor: ThreadPoolExecutor, *, task_queue: str
 async def run_worker(stop: asyncio.Event) -> None:
     """Work until `stop` is set."""
     load_operations()
-    library()  # a definition that cannot be read must stop the start, not the first checkout
+    check_library()
     client = await _connect_patiently(stop)
     if client is None:
         return

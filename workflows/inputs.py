@@ -1,0 +1,9 @@
+"""What a process may be started with: the names definitions use under `input`, and their contract types."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from capabilities.transaction.contract import CheckoutRequest
+
+INPUTS: dict[str, type[BaseModel]] = {"transaction.checkout": CheckoutRequest}
