@@ -34,6 +34,8 @@ class ReceiptAdjustment(ReceiptType):
 
 
 class ReceiptLine(ReceiptType):
+    """A line or the delivery, with what each rule took off."""
+
     line_id: str
     kind: OfferKind
     sku: str
@@ -51,11 +53,15 @@ class ReceiptLine(ReceiptType):
 
 
 class ReceiptCoupon(ReceiptType):
+    """A code the buyer entered, and what became of it."""
+
     code: str
     state: str
 
 
 class ReceiptPayment(ReceiptType):
+    """The order's payment, and how it stands."""
+
     payment_id: str
     method: str
     status: str

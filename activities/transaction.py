@@ -42,6 +42,8 @@ class OpenRequest(StepType):
 
 
 class OpenedOrder(StepType):
+    """The order as later steps need it."""
+
     order_id: str
     number: str
     currency: str
@@ -49,6 +51,8 @@ class OpenedOrder(StepType):
 
 
 class OrderReference(StepType):
+    """An order by its id."""
+
     order_id: str
 
 
@@ -75,15 +79,21 @@ class OrderStanding(StepType):
 
 
 class ReleasedStock(StepType):
+    """How many reservations were given back."""
+
     released: int
 
 
 class ConfirmRequest(StepType):
+    """The order, and the payment that was captured for it."""
+
     order_id: str
     payment_id: str | None = None
 
 
 class ConfirmedOrder(StepType):
+    """The order, confirmed."""
+
     order_id: str
     number: str
     status: OrderStatus

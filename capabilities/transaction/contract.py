@@ -51,6 +51,8 @@ class CheckoutRequest(Contract):
 
 
 class OfferKind(StrEnum):
+    """Goods go into the cart; a delivery is chosen beside it."""
+
     GOODS = "goods"
     DELIVERY = "delivery"
 
@@ -81,6 +83,8 @@ class Offer(Contract):
 
 
 class OrderStatus(StrEnum):
+    """Where an order stands; `service.ALLOWED` says what may follow what."""
+
     PLACED = "placed"
     ON_HOLD = "on_hold"
     CONFIRMED = "confirmed"
@@ -90,6 +94,8 @@ class OrderStatus(StrEnum):
 
 
 class ReservationStatus(StrEnum):
+    """Held until it expires, secured for a capture, then committed; or given back."""
+
     HELD = "held"
     SECURED = "secured"
     COMMITTED = "committed"
@@ -98,6 +104,8 @@ class ReservationStatus(StrEnum):
 
 
 class OrderLine(Contract):
+    """A line as it was sold: gross − discount = net, and tax on the net."""
+
     line_id: str
     sku: str
     name_en: str
@@ -179,6 +187,14 @@ class OrderFilters(Contract):
     placed_until: datetime | None = None
     origin: Literal["checkout", "import"] | None = None
     text: str | None = Field(default=None, max_length=200)
+
+
+class OrderTotals(Contract):
+    """What the confirmed orders of a stretch of time add up to."""
+
+    orders: int
+    discount_minor: int
+    total_minor: int
 
 
 class StatusChange(Contract):

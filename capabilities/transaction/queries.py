@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, event, exists, func, or_, select, tuple_
@@ -22,6 +23,7 @@ from capabilities.transaction.contract import (
     OrderPage,
     OrderStatus,
     OrderSummary,
+    OrderTotals,
     Reservation,
     ReservationStatus,
     ResolvedCheckout,
@@ -259,6 +261,19 @@ def count_orders(session: Session, filters: OrderFilters, *, at_most: int = 10_0
     """How many orders pass, counted up to `at_most`."""
     some = select(OrderRow.id).where(OrderRow.business == filters.business, *_conditions(filters)).limit(at_most)
     return session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def order_totals(session: Session, business: str, placed_from: datetime, placed_until: datetime) -> OrderTotals:
+    """The confirmed orders placed from one moment until (without) another, in the one currency of the business."""
+    count, discount, total = session.execute(
+        select(func.count(), func.sum(OrderRow.discount_minor), func.sum(OrderRow.total_minor)).where(
+            OrderRow.business == business,
+            OrderRow.status == OrderStatus.CONFIRMED.value,
+            OrderRow.placed_at >= placed_from,
+            OrderRow.placed_at < placed_until,
+        )
+    ).one()
+    return OrderTotals(orders=count, discount_minor=int(discount or 0), total_minor=int(total or 0))
 
 
 def _conditions(filters: OrderFilters) -> list[Any]:

@@ -24,6 +24,8 @@ class Tier(StrEnum):
 
 
 class BuyerStatus(StrEnum):
+    """Suspended buyers are refused at admission."""
+
     ACTIVE = "active"
     SUSPENDED = "suspended"
 
