@@ -89,7 +89,7 @@ def page(
     }
     made = environment(language)
     if block is not None and visit.wants_fragment:
-        text = cast("str", render_block(made, f"console/{template}", block, **values))
+        text = render_block(made, f"console/{template}", block, **values)
     else:
         text = made.get_template(f"console/{template}").render(**values)
     return HTMLResponse(text, status_code=status, headers={**HEADERS, **(headers or {})})
@@ -125,7 +125,7 @@ def bare_page(
 
 
 def guest_language(request: Request) -> Language:
-    asked = request.query_params.get("language")
+    asked = request.query_params.get("language", "")
     if asked in Language.__members__.values():
         return Language(asked)
     return Language.ZH if request.headers.get("accept-language", "").lower().startswith("zh") else Language.EN

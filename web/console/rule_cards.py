@@ -1,0 +1,336 @@
+"""What the editor shows of a draft: a card a rule, its sentence in brackets, its problems, and the one open bracket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from capabilities.kernel.decision import FieldKind, FieldType
+from capabilities.kernel.expression import Condition, Group, Join, Operator, Test
+from capabilities.kernel.money import minor_unit_digits
+from rules.check import Problem
+from rules.document import Rule, RuleSetDocument
+from rules.vocabulary import FactWord, OperatorWord, decision_named, fact_words, search_words
+from web.access.contract import Language
+from web.console.rule_changes import Path, condition_at, read_path, write_path
+from web.console.rule_words import GRAINS, Wording, effect_fields, effect_kinds
+from web.console.texts import N_
+
+JOIN_LEGENDS = {
+    Join.ALL: N_("all of these hold"),
+    Join.ANY: N_("at least one of these holds"),
+    Join.NONE: N_("none of these holds"),
+}
+JOIN_WORDS = {Join.ALL: N_("and"), Join.ANY: N_("or"), Join.NONE: N_("nor")}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The one open bracket: `place` is such as `test:0.1`, `add:0`, `effect:0`, `window`; with what was typed."""
+
+    rule_id: str = ""
+    place: str = ""
+    word: str = ""
+    find: str = ""
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        return self.place.partition(":")[0]
+
+    @property
+    def path(self) -> Path:
+        return read_path(self.place.partition(":")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class TestView:
+    """One test in words."""
+
+    path: str
+    name: str
+    operator: str
+    value: str
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A group of conditions; `parts` are tests and groups."""
+
+    path: str
+    join: str
+    legend: str
+    joiner: str
+    parts: tuple[Any, ...]
+    is_group: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    value: str
+    label: str
+    chosen: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One input of a form: `control` is money, rate, number, text, date, choices, yesno."""
+
+    name: str
+    label: str
+    control: str
+    value: str
+    help: str
+    unit: str
+    optional: bool
+    choices: tuple[Choice, ...]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionForm:
+    """The open form of a condition: words to choose from, or the chosen word with operators and value."""
+
+    words: tuple[tuple[str, tuple[FactWord, ...]], ...]
+    word: FactWord | None
+    word_label: str
+    word_help: str
+    operators: tuple[Choice, ...]
+    value: FieldView | None
+    high: FieldView | None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectForm:
+    """The open form of an effect: kinds to choose from, or the chosen kind with its fields."""
+
+    kinds: tuple[Choice, ...]
+    kind: str
+    fields: tuple[FieldView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCard:
+    """One rule as a card."""
+
+    rule: Rule
+    number: int
+    is_first: bool
+    is_last: bool
+    when: GroupView
+    effects: tuple[str, ...]
+    window: str
+    grain: str
+    stage: str
+    manner: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    opened: Opened | None
+    condition_form: ConditionForm | None = None
+    effect_form: EffectForm | None = None
+
+    @property
+    def is_incomplete(self) -> bool:
+        return any(problem.severity == "block" for problem in self.problems)
+
+
+def rule_cards(
+    document: RuleSetDocument, problems: Sequence[Problem], wording: Wording, opened: Opened
+) -> tuple[RuleCard, ...]:
+    """All rules in their listed order."""
+    last = len(document.rules)
+    return tuple(
+        _card(rule, number, last, [p for p in problems if p.rule_id == rule.id], wording, opened)
+        for number, rule in enumerate(document.rules, start=1)
+    )
+
+
+def _card(
+    rule: Rule, number: int, last: int, problems: Sequence[Problem], wording: Wording, opened: Opened
+) -> RuleCard:
+    here = opened if opened.rule_id == rule.id else None
+    return RuleCard(
+        rule=rule,
+        number=number,
+        is_first=number == 1,
+        is_last=number == last,
+        when=group_view(rule, wording),
+        effects=tuple(wording.effect(effect) for effect in rule.effects),
+        window=wording.window(rule.window),
+        grain=wording.text(GRAINS.get(rule.grain, rule.grain)),
+        stage=wording.stage(rule.stage),
+        manner=tuple(wording.manner(rule)),
+        problems=tuple(problems),
+        opened=here,
+        condition_form=_condition_form(rule, here, wording) if here and here.kind in {"test", "add"} else None,
+        effect_form=_effect_form(rule, here, wording) if here and here.kind == "effect" else None,
+    )
+
+
+def group_view(rule: Rule, wording: Wording) -> GroupView:
+    """The whole condition of a rule; a lone test stands in a group of its own."""
+    root = rule.when if isinstance(rule.when, Group) else Group(Join.ALL, (rule.when,))
+    return _group(root, (), rule.grain, wording)
+
+
+def _group(group: Group, path: Path, grain: str, wording: Wording) -> GroupView:
+    return GroupView(
+        path=write_path(path),
+        join=group.join.value,
+        legend=wording.text(JOIN_LEGENDS[group.join]),
+        joiner=wording.text(JOIN_WORDS[group.join]),
+        parts=tuple(_part(part, (*path, i), grain, wording) for i, part in enumerate(group.conditions)),
+    )
+
+
+def _part(part: Condition, path: Path, grain: str, wording: Wording) -> GroupView | TestView:
+    if isinstance(part, Group):
+        return _group(part, path, grain, wording)
+    known = wording.field(grain, part.field)
+    return TestView(
+        path=write_path(path),
+        name=wording.field_name(grain, part.field),
+        operator=wording.operator(known.kind if known else FieldKind.TEXT, part.op),
+        value=wording.test_value(grain, part),
+        is_known=known is not None,
+    )
+
+
+def _condition_form(rule: Rule, opened: Opened, wording: Wording) -> ConditionForm:
+    current = condition_at(rule, opened.path) if opened.kind == "test" else None
+    test = current if isinstance(current, Test) else None
+    name = opened.word or (test.field if test else "")
+    word = next((w for w in fact_words(wording.decision, rule.grain) if w.name == name), None)
+    if word is None:
+        return ConditionForm(_grouped(rule, opened, wording), None, "", "", (), None, None)
+    kept = test if test and test.field == name else None
+    op = (opened.values.get("op") or [kept.op.value if kept else word.operators[0].op.value])[0]
+    typed = opened.values.get("value")
+    low, high = _ends(kept)
+    unit = wording.currency if word.kind is FieldKind.MONEY else wording.unit(word.word)
+    return ConditionForm(
+        words=(),
+        word=word,
+        word_label=wording.word(word.word),
+        word_help=wording.help(word.word),
+        operators=tuple(_operator_choice(o, op, wording) for o in word.operators),
+        value=_test_field("value", word, low if typed is None else None, typed, unit, wording, opened),
+        high=_test_field("high", word, high, opened.values.get("high"), unit, wording, opened)
+        if any(o.op is Operator.BETWEEN for o in word.operators)
+        else None,
+    )
+
+
+def _ends(test: Test | None) -> tuple[Any, Any]:
+    if test is None:
+        return None, None
+    if test.op is Operator.BETWEEN:
+        low, high = test.value
+        return low, high
+    return test.value, None
+
+
+def _operator_choice(word: OperatorWord, chosen: str, wording: Wording) -> Choice:
+    return Choice(word.op.value, wording.either(word.en, word.zh), word.op.value == chosen)
+
+
+def _grouped(rule: Rule, opened: Opened, wording: Wording) -> tuple[tuple[str, tuple[FactWord, ...]], ...]:
+    groups: dict[str, list[FactWord]] = {}
+    for word in search_words(wording.decision, rule.grain, opened.find):
+        groups.setdefault(wording.either(word.group_en, word.group_zh), []).append(word)
+    return tuple((name, tuple(words)) for name, words in groups.items())
+
+
+def _test_field(
+    name: str,
+    word: FactWord,
+    value: Any,
+    typed: Sequence[str] | None,
+    unit: str,
+    wording: Wording,
+    opened: Opened,
+) -> FieldView:
+    values = list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
+    chosen = set(typed) if typed is not None else {str(v) for v in values}
+    text = ", ".join(typed) if typed is not None else ", ".join(_typed(word.kind, v, wording) for v in values)
+    return FieldView(
+        name=name,
+        label=wording.text(N_("value")) if name == "value" else wording.text(N_("upper end")),
+        control="choices" if word.choices else _CONTROLS.get(word.kind, "text"),
+        value=text,
+        help="",
+        unit=unit,
+        optional=False,
+        choices=tuple(Choice(v, wording.either(*names), v in chosen) for v, names in word.choices.items()),
+        error=opened.errors.get(name),
+    )
+
+
+_CONTROLS = {
+    FieldKind.MONEY: "money",
+    FieldKind.RATE: "rate",
+    FieldKind.NUMBER: "number",
+    FieldKind.DATE: "date",
+    FieldKind.BOOLEAN: "yesno",
+    FieldKind.CHOICE: "choices",
+}
+
+
+def _typed(kind: FieldKind, value: Any, wording: Wording) -> str:
+    """A stored value as one would type it."""
+    if kind is FieldKind.MONEY:
+        digits = minor_unit_digits(wording.currency)
+        return f"{value / 10**digits:.{digits}f}" if digits else str(value)
+    if kind is FieldKind.RATE:
+        return f"{value / 100:.2f}".rstrip("0").rstrip(".")
+    if kind is FieldKind.BOOLEAN:
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _effect_form(rule: Rule, opened: Opened, wording: Wording) -> EffectForm:
+    place = opened.place.partition(":")[2]
+    current = rule.effects[int(place)] if place.isdigit() and int(place) < len(rule.effects) else {}
+    kind = opened.word or str(current.get("kind", ""))
+    kind = kind if kind in effect_kinds(wording.decision) else ""
+    kinds = tuple(
+        Choice(k, wording.effect_name(k), k == kind, _effect_note(k, wording)) for k in effect_kinds(wording.decision)
+    )
+    if not kind:
+        return EffectForm(kinds, "", ())
+    body = current if current.get("kind") == kind else {}
+    fields = effect_fields(wording.decision, kind)
+    defaults = _defaults(wording, kind)
+    views = tuple(_effect_field(f, n, body.get(n, defaults.get(n)), wording, opened) for n, f in fields.items())
+    return EffectForm(kinds, kind, views)
+
+
+def _effect_note(kind: str, wording: Wording) -> str:
+    names = [wording.word(f.word) for f in effect_fields(wording.decision, kind).values()]
+    return (", " if wording.language is Language.EN else "、").join(names)
+
+
+def _defaults(wording: Wording, kind: str) -> dict[str, Any]:
+    effect = decision_named(wording.decision).effect(kind)
+    return {} if effect is None else {n: i.default for n, i in effect.model_fields.items() if not i.is_required()}
+
+
+def _effect_field(f: FieldType, name: str, value: Any, wording: Wording, opened: Opened) -> FieldView:
+    typed = opened.values.get(name)
+    chosen = typed[0] if typed else "" if value is None else str(value)
+    text = typed[0] if typed else "" if value is None else _typed(f.kind, value, wording)
+    unit = {FieldKind.MONEY: wording.currency, FieldKind.RATE: "%"}.get(f.kind, wording.unit(f.word))
+    return FieldView(
+        name=name,
+        label=wording.word(f.word),
+        control="select" if f.word.choices else _CONTROLS.get(f.kind, "text"),
+        value=text,
+        help=wording.help(f.word),
+        unit=unit,
+        optional=f.optional,
+        choices=tuple(Choice(v, wording.either(*names), v == chosen) for v, names in f.word.choices.items()),
+        error=opened.errors.get(name),
+    )

@@ -1,0 +1,181 @@
+"""What people type into the editor, read into values: amounts, percents, lists, dates. Refusals name the field."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from capabilities.kernel.decision import FieldKind, FieldType
+from capabilities.kernel.errors import InvalidError
+from capabilities.kernel.expression import Operator, Test
+from capabilities.kernel.money import Money
+from rules.document import Window
+from rules.vocabulary import decision_named
+from web.console.rule_words import effect_fields
+from web.console.texts import N_
+
+CURRENCY_SIGNS = "¥￥$€£"
+WITH_LIST = {
+    Operator.IN,
+    Operator.NOT_IN,
+    Operator.WITHIN,
+    Operator.CONTAINS_ANY,
+    Operator.CONTAINS_ALL,
+    Operator.CONTAINS_NONE,
+}
+WITHOUT_VALUE = {Operator.PRESENT, Operator.MISSING}
+
+Posted = Mapping[str, Sequence[str]]
+"""A posted form: every value of every name."""
+
+
+def first(form: Posted, name: str) -> str:
+    values = form.get(name) or [""]
+    return plain(values[0])
+
+
+def plain(text: str) -> str:
+    """Full-width digits and signs become plain ones; space around goes."""
+    return unicodedata.normalize("NFKC", text).strip()
+
+
+def read_money(text: str, currency: str, *, field: str) -> int:
+    """Minor units of 1,234.5, ¥1234 or １２３４."""
+    try:
+        minor = Money.of(plain(text).lstrip(CURRENCY_SIGNS).strip(), currency).minor
+    except InvalidError:
+        raise _wrong(N_("Write an amount such as 1,234.50."), field) from None
+    if minor < 0:
+        raise _wrong(N_("The amount cannot be negative."), field)
+    return minor
+
+
+def read_rate(text: str, *, field: str) -> int:
+    """Percent as people write it, "10", "12.5 %": basis points."""
+    try:
+        value = Decimal(plain(text).rstrip("%").strip()) * 100
+    except InvalidOperation:
+        raise _wrong(N_("Write a percentage such as 10 or 12.5."), field) from None
+    if value != value.to_integral_value():
+        raise _wrong(N_("A percentage has at most two decimals."), field)
+    return int(value)
+
+
+def read_number(text: str, *, field: str) -> int:
+    try:
+        return int(plain(text).replace(",", ""))
+    except ValueError:
+        raise _wrong(N_("Write a whole number such as 3."), field) from None
+
+
+def read_value(kind: FieldKind, text: str, currency: str, *, field: str) -> Any:
+    """One value of the kind."""
+    if not plain(text):
+        raise _wrong(N_("A value is needed here."), field)
+    if kind is FieldKind.MONEY:
+        return read_money(text, currency, field=field)
+    if kind is FieldKind.RATE:
+        return read_rate(text, field=field)
+    if kind is FieldKind.NUMBER:
+        return read_number(text, field=field)
+    if kind is FieldKind.BOOLEAN:
+        return plain(text) == "yes"
+    if kind is FieldKind.DATE:
+        try:
+            return date.fromisoformat(plain(text)).isoformat()
+        except ValueError:
+            raise _wrong(N_("Write a date such as 2026-11-25."), field) from None
+    return text.strip()
+
+
+def read_list(kind: FieldKind, texts: Sequence[str], currency: str, *, field: str) -> tuple[Any, ...]:
+    """Several values: chosen boxes, or one text with commas or lines between them."""
+    parts: list[str] = []
+    for text in texts:
+        for mark in ("，", "、", "\n", ";", "；"):
+            text = text.replace(mark, ",")  # noqa: PLW2901 - each mark in turn
+        parts += [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise _wrong(N_("Choose or write at least one value."), field)
+    return tuple(read_value(kind, part, currency, field=field) for part in dict.fromkeys(parts))
+
+
+def read_test(field: FieldType, form: Posted, currency: str) -> Test:
+    """The test a condition form describes: `op`, `value`, for a range `low` and `high`."""
+    try:
+        op = Operator(first(form, "op"))
+    except ValueError:
+        raise _wrong(N_("Choose how to compare."), "op") from None
+    if op in WITHOUT_VALUE:
+        return Test(field.name, op)
+    if op is Operator.BETWEEN:
+        low = read_value(field.kind, first(form, "value"), currency, field="value")
+        high = read_value(field.kind, first(form, "high"), currency, field="high")
+        if low > high:
+            raise _wrong(N_("The upper end is below the lower one."), "high")
+        return Test(field.name, op, (low, high))
+    values = [value for value in form.get("value", []) if value.strip()]
+    if op in WITH_LIST:
+        return Test(field.name, op, read_list(field.kind, values, currency, field="value"))
+    if field.word.choices and len(values) > 1:
+        raise _wrong(N_("Choose one value, or compare with several."), "value")
+    return Test(field.name, op, read_value(field.kind, values[0] if values else "", currency, field="value"))
+
+
+def read_effect(decision: str, kind: str, form: Posted, currency: str) -> dict[str, Any]:
+    """The effect an effect form describes; the contract's own limits are asked at once."""
+    effect = decision_named(decision).effect(kind)
+    if effect is None:
+        raise _wrong(N_("Choose an effect."), "kind")
+    body: dict[str, Any] = {"kind": kind}
+    for name, field in effect_fields(decision, kind).items():
+        text = first(form, name)
+        if text or not field.optional:
+            body[name] = read_value(field.kind, text, currency, field=name)
+    try:
+        effect.model_validate(body)
+    except ValidationError as error:
+        place = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else "kind"
+        raise _wrong(N_("This value is outside what the effect allows."), place) from None
+    return body
+
+
+def read_window(form: Posted, zone: ZoneInfo) -> Window | None:
+    """From, until, weekdays, hours; all blank is always."""
+    start, end = (
+        read_moment(first(form, "from"), zone, field="from"),
+        read_moment(first(form, "until"), zone, field="until"),
+    )
+    if start is not None and end is not None and end <= start:
+        raise _wrong(N_("The end is not after the beginning."), "until")
+    weekdays = tuple(sorted({read_number(day, field="weekdays") for day in form.get("weekdays", [])}))
+    begin_hour, end_hour = first(form, "hour_from"), first(form, "hour_until")
+    hours = None
+    if begin_hour or end_hour:
+        hours = (read_number(begin_hour, field="hour_from"), read_number(end_hour, field="hour_until"))
+        if not (0 <= hours[0] <= 23 and 0 <= hours[1] <= 24) or hours[0] == hours[1]:
+            raise _wrong(N_("Hours run from 0 to 24 and differ."), "hour_until")
+    if start is None and end is None and not weekdays and hours is None:
+        return None
+    return Window(from_at=start, until_at=end, zone=None, weekdays=weekdays, hours=hours)
+
+
+def read_moment(text: str, zone: ZoneInfo, *, field: str) -> datetime | None:
+    """A time such as 2026-11-27T00:00 in the business's zone; blank is none."""
+    if not text:
+        return None
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise _wrong(N_("Write a time such as 2026-11-27 00:00."), field) from None
+    return read if read.tzinfo else read.replace(tzinfo=zone)
+
+
+def _wrong(message: str, field: str) -> InvalidError:
+    return InvalidError("rules.input_wrong", message, field=field)
