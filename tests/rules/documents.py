@@ -10,13 +10,11 @@ PROMOTIONS = "marketing.promotions"
 RISK = "transaction.risk"
 
 
-def test_of(field: str, op: str, value: Any = None) -> dict[str, Any]:
+def asks(field: str, op: str, value: Any = None) -> dict[str, Any]:
     return {"field": field, "op": op} if value is None else {"field": field, "op": op, "value": value}
 
 
-test_of.__test__ = False  # type: ignore[attr-defined] - a builder, whatever pytest thinks of its name
-
-SPEND_200 = test_of("order.subtotal_minor", "gte", 20_000)
+SPEND_200 = asks("order.subtotal_minor", "gte", 20_000)
 TEN_PERCENT = {"kind": "percent_off", "rate_bps": 1_000}
 
 

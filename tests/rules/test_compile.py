@@ -25,7 +25,7 @@ from rules.compile import (
 from rules.domain import HIGHEST, LOWEST, Numbers, Texts
 from rules.index import plan_index
 from rules.vocabulary import fields_by_name
-from tests.rules.documents import PROMOTIONS, a_document, a_rule, test_of
+from tests.rules.documents import PROMOTIONS, a_document, a_rule, asks
 from tests.rules.random_documents import random_condition, random_document, random_facts
 
 FIELDS = fields_by_name(PROMOTIONS, "line")
@@ -40,29 +40,29 @@ def span(low, high):
 
 
 def test_ranges_on_one_field_fold_into_one():
-    rows = rows_of({"all": [test_of("order.subtotal_minor", "gte", 100), test_of("order.subtotal_minor", "lt", 500)]})
+    rows = rows_of({"all": [asks("order.subtotal_minor", "gte", 100), asks("order.subtotal_minor", "lt", 500)]})
     assert rows == [{"order.subtotal_minor": span(100, 499)}]
 
 
 def test_a_contradiction_has_no_alternative():
-    assert rows_of({"all": [test_of("order.quantity", "gt", 5), test_of("order.quantity", "lt", 6)]}) == []
-    assert rows_of({"all": [test_of("buyer.tier", "eq", "gold"), test_of("buyer.tier", "eq", "vip")]}) == []
+    assert rows_of({"all": [asks("order.quantity", "gt", 5), asks("order.quantity", "lt", 6)]}) == []
+    assert rows_of({"all": [asks("buyer.tier", "eq", "gold"), asks("buyer.tier", "eq", "vip")]}) == []
     assert rows_of({"any": []}) == []
 
 
 def test_what_always_holds_is_one_row_that_asks_nothing():
     assert rows_of({"all": []}) == [{}]
-    assert rows_of({"any": [test_of("order.quantity", "present"), test_of("order.quantity", "missing")]}) == [{}]
+    assert rows_of({"any": [asks("order.quantity", "present"), asks("order.quantity", "missing")]}) == [{}]
     assert rows_of({"none": [{"any": []}]}) == [{}]
 
 
 def test_alternatives_of_one_field_become_one_row():
-    rows = rows_of({"any": [test_of("buyer.tier", "eq", "gold"), test_of("buyer.tier", "in", ["vip", "silver"])]})
+    rows = rows_of({"any": [asks("buyer.tier", "eq", "gold"), asks("buyer.tier", "in", ["vip", "silver"])]})
     assert rows == [{"buyer.tier": Texts(frozenset(("gold", "vip", "silver")))}]
 
 
 def test_alternatives_of_two_fields_stay_two_rows():
-    rows = rows_of({"any": [test_of("buyer.tier", "eq", "gold"), test_of("order.quantity", "gte", 3)]})
+    rows = rows_of({"any": [asks("buyer.tier", "eq", "gold"), asks("order.quantity", "gte", 3)]})
     assert {row_key(row) for row in rows} == {
         row_key({"buyer.tier": Texts(frozenset(("gold",)))}),
         row_key({"order.quantity": span(3, HIGHEST)}),
@@ -70,13 +70,13 @@ def test_alternatives_of_two_fields_stay_two_rows():
 
 
 def test_a_negated_comparison_lets_the_missing_value_through():
-    assert rows_of({"none": [test_of("order.quantity", "gte", 3)]}) == [
+    assert rows_of({"none": [asks("order.quantity", "gte", 3)]}) == [
         {"order.quantity": Numbers(((LOWEST, 2),), missing=True)}
     ]
 
 
 def test_none_of_several_is_all_of_the_turned_around_parts():
-    rows = rows_of({"none": [test_of("order.quantity", "gte", 3), test_of("buyer.tier", "eq", "vip")]})
+    rows = rows_of({"none": [asks("order.quantity", "gte", 3), asks("buyer.tier", "eq", "vip")]})
     assert rows == [
         {
             "order.quantity": Numbers(((LOWEST, 2),), missing=True),
@@ -87,9 +87,9 @@ def test_none_of_several_is_all_of_the_turned_around_parts():
 
 def test_sets_and_paths_are_memberships():
     question = Membership("buyer.tags", Operator.CONTAINS_ANY, ("a", "b"))
-    assert rows_of(test_of("buyer.tags", "contains_any", ["b", "a"])) == [{question: YES}]
-    assert rows_of({"none": [test_of("buyer.tags", "contains_any", ["a", "b"])]}) == [{question: NO}]
-    assert rows_of(test_of("line.category", "within", ["food"])) == [
+    assert rows_of(asks("buyer.tags", "contains_any", ["b", "a"])) == [{question: YES}]
+    assert rows_of({"none": [asks("buyer.tags", "contains_any", ["a", "b"])]}) == [{question: NO}]
+    assert rows_of(asks("line.category", "within", ["food"])) == [
         {Membership("line.category", Operator.WITHIN, ("food",)): YES}
     ]
 
@@ -107,8 +107,8 @@ def test_what_no_span_can_say_becomes_a_membership_with_the_answer_wanted():
 def test_a_rule_of_too_many_alternatives_is_refused_before_it_grows():
     fields = [f.name for f in FIELDS.values() if f.kind in ("money", "number")][:6]
     beside = list(itertools.pairwise(fields))
-    ways = [{"any": [test_of(a, "gte", i + 1), test_of(b, "gte", i + 1)]} for i, (a, b) in enumerate(beside)]
-    pairs = [{"all": [test_of(f, "eq", i), test_of(g, "eq", i + 1)]} for i in range(80) for f, g in beside[:3]]
+    ways = [{"any": [asks(a, "gte", i + 1), asks(b, "gte", i + 1)]} for i, (a, b) in enumerate(beside)]
+    pairs = [{"all": [asks(f, "eq", i), asks(g, "eq", i + 1)]} for i in range(80) for f, g in beside[:3]]
     assert 0 < len(rows_of({"all": ways})) <= MAX_ALTERNATIVES
     with pytest.raises(InvalidError) as refused:
         rows_of({"any": pairs})
@@ -159,20 +159,20 @@ def test_rules_are_kept_apart_by_grain_and_stage_and_disabled_ones_left_out():
 
 def test_a_rule_that_cannot_be_compiled_is_named():
     with pytest.raises(InvalidError) as refused:
-        compile_document(a_document(a_rule("r_7", when=test_of("order.colour", "eq", "red"))))
+        compile_document(a_document(a_rule("r_7", when=asks("order.colour", "eq", "red"))))
     assert (refused.value.code, refused.value.details["rule_id"]) == ("rules.field_unknown", "r_7")
 
 
 @pytest.mark.parametrize(
     "test",
     [
-        test_of("buyer.tier", "gte", "gold"),
-        test_of("order.quantity", "within", ["3"]),
-        test_of("buyer.tags", "eq", "a"),
-        test_of("order.on_date", "gte", "soon"),
-        test_of("line.is_discounted", "eq", 1),
-        test_of("order.quantity", "eq", "3"),
-        test_of("buyer.tier", "eq", 3),
+        asks("buyer.tier", "gte", "gold"),
+        asks("order.quantity", "within", ["3"]),
+        asks("buyer.tags", "eq", "a"),
+        asks("order.on_date", "gte", "soon"),
+        asks("line.is_discounted", "eq", 1),
+        asks("order.quantity", "eq", "3"),
+        asks("buyer.tier", "eq", 3),
     ],
 )
 def test_a_test_that_does_not_fit_its_field_is_refused(test):

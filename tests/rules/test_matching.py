@@ -14,7 +14,7 @@ from rules.index import NETWORK_LIMIT, NETWORK_ROWS, plan_index
 from rules.matching import CompiledRelease
 from rules.reference import ReferenceRules
 from rules.vocabulary import decision_named
-from tests.rules.documents import PROMOTIONS, RISK, a_document, a_rule, test_of
+from tests.rules.documents import PROMOTIONS, RISK, a_document, a_rule, asks
 from tests.rules.random_documents import random_document, random_facts
 
 DECISIONS_A_SEED = 500
@@ -76,7 +76,7 @@ def test_a_stage_is_asked_alone():
 
 def test_every_one_of_many_matching_rules_is_told():
     """More than 64 matches at one node would be lost: networks are kept smaller."""
-    rules = [a_rule(f"r_{i}", when=test_of("order.subtotal_minor", "gte", i)) for i in range(300)]
+    rules = [a_rule(f"r_{i}", when=asks("order.subtotal_minor", "gte", i)) for i in range(300)]
     compiled = CompiledRelease(a_document(*rules))
     assert compiled.fire("order", {"order.subtotal_minor": 10_000}) == tuple(range(300))
     assert compiled.fire("order", {"order.subtotal_minor": 149}) == tuple(range(150))
@@ -87,7 +87,7 @@ def keyed(count):
         a_rule(
             f"r_{i}",
             grain="line",
-            when={"all": [test_of("line.sku", "eq", f"S{i % 200}"), test_of("line.quantity", "gte", i % 7)]},
+            when={"all": [asks("line.sku", "eq", f"S{i % 200}"), asks("line.quantity", "gte", i % 7)]},
         )
         for i in range(count)
     ]
@@ -114,8 +114,7 @@ def test_a_fact_with_an_unknown_key_asks_no_network():
 
 def test_rows_without_a_key_are_found_by_their_boxes():
     rules = [
-        a_rule(f"r_{i}", when=test_of("order.subtotal_minor", "between", [i * 100, i * 100 + 150]))
-        for i in range(1_000)
+        a_rule(f"r_{i}", when=asks("order.subtotal_minor", "between", [i * 100, i * 100 + 150])) for i in range(1_000)
     ]
     compiled = CompiledRelease(a_document(*rules))
     assert compiled.fire("order", {"order.subtotal_minor": 50_120}) == (500, 501)
@@ -127,7 +126,7 @@ def test_rows_without_a_key_are_found_by_their_boxes():
 def test_publishing_one_changed_rule_keeps_the_other_networks():
     rules = keyed(1_000)
     before = CompiledRelease(a_document(*rules))
-    changed = {**rules[0], "when": {"all": [test_of("line.sku", "eq", "S0"), test_of("line.quantity", "gte", 50)]}}
+    changed = {**rules[0], "when": {"all": [asks("line.sku", "eq", "S0"), asks("line.quantity", "gte", 50)]}}
     after = CompiledRelease(a_document(changed, *rules[1:]))
     held = {asked.network for place in before.places.values() for asked in place.asked}
     shared = {asked.network for place in after.places.values() for asked in place.asked} & held
@@ -149,7 +148,7 @@ def test_a_fact_of_the_wrong_kind_is_refused_rather_than_decided(facts):
 
 
 def test_a_list_where_a_set_is_expected_is_refused():
-    compiled = CompiledRelease(a_document(a_rule(when=test_of("buyer.tags", "contains_any", ["a"]))))
+    compiled = CompiledRelease(a_document(a_rule(when=asks("buyer.tags", "contains_any", ["a"]))))
     assert compiled.fire("order", {"buyer.tags": ("a",)}) == (0,)
     with pytest.raises(InvalidError):
         compiled.fire("order", {"buyer.tags": ["a"]})
@@ -157,7 +156,7 @@ def test_a_list_where_a_set_is_expected_is_refused():
 
 def test_texts_that_would_hurt_the_engine_never_reach_it():
     hostile = ['"', "\\", '"}}', "\u0000", "x" * 70_000, "$and", "sid", "日本", "1"]
-    rules = [a_rule(f"r_{i}", when=test_of("order.channel", "eq", text)) for i, text in enumerate(hostile)]
+    rules = [a_rule(f"r_{i}", when=asks("order.channel", "eq", text)) for i, text in enumerate(hostile)]
     compiled = CompiledRelease(a_document(*rules))
     for i, text in enumerate(hostile):
         assert compiled.fire("order", {"order.channel": text}) == (i,)
@@ -165,7 +164,7 @@ def test_texts_that_would_hurt_the_engine_never_reach_it():
 
 
 def test_numbers_beyond_the_limit_count_as_just_beyond_it():
-    compiled = CompiledRelease(a_document(a_rule(when=test_of("order.subtotal_minor", "lte", 10**15))))
+    compiled = CompiledRelease(a_document(a_rule(when=asks("order.subtotal_minor", "lte", 10**15))))
     assert compiled.fire("order", {"order.subtotal_minor": 10**15}) == (0,)
     assert compiled.fire("order", {"order.subtotal_minor": 10**15 + 1}) == ()
     assert compiled.fire("order", {"order.subtotal_minor": 10**40}) == ()
@@ -173,7 +172,7 @@ def test_numbers_beyond_the_limit_count_as_just_beyond_it():
 
 
 def test_many_unheard_of_values_do_not_fill_the_memory():
-    compiled = CompiledRelease(a_document(a_rule(when=test_of("order.channel", "in", ["a", "b"]))))
+    compiled = CompiledRelease(a_document(a_rule(when=asks("order.channel", "in", ["a", "b"]))))
     for i in range(10_000):
         assert compiled.fire("order", {"order.channel": f"channel {i}"}) == ()
     (place,) = compiled.places.values()
