@@ -16,6 +16,7 @@ import capabilities.businesses  # noqa: F401 - registers what each line of busin
 from capabilities.kernel.settings import settings
 from web import health
 from web.api import routes as api
+from web.api.description import DescribedApp
 from web.api.keys import KnownKeys, Throttle
 from web.console.routes import router as console
 from web.edge import Edge
@@ -37,7 +38,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def create_app() -> FastAPI:
     """The application, ready for any ASGI server."""
     configure_logs()
-    app = FastAPI(
+    app = DescribedApp(
         title="Zhongtai API",
         version="1",
         summary="Prices, checkouts, orders and processes of one line of business.",

@@ -122,7 +122,7 @@ class CheckoutAccepted(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    status: str = Field(examples=["running"], description="`running`, `unknown` or `in_review`.")
+    status: str = Field(examples=["running"], description="`running`, `payment_unknown` or `in_review`.")
     run_id: str = Field(examples=["run_01J9ZW8T3N5Q7R2K4M6P8S0V1X"])
     detail: str | None = None
 
