@@ -11,6 +11,8 @@ from rich.table import Table
 
 from activities.pricing import price_cart
 from capabilities.kernel.errors import PlatformError
+from rules.check import check
+from rules.problem import Severity
 from rules.queries import LiveRelease
 from zhongtai.cases.case import Case, read_cases
 from zhongtai.cases.expecting import Compared, compare
@@ -64,6 +66,12 @@ def run_case(case: Case) -> list[Compared]:
 
 
 def _tell(case: Case, out: Console) -> bool:
+    blocking = [problem for problem in check(case.document) if problem.severity is Severity.BLOCK]
+    if blocking:
+        out.print(f"  [red]✗ {escape(case.name)}[/] (line {case.line}): these rules could not be published")
+        for problem in blocking:
+            out.print(f"    {escape(problem.en)} {escape(problem.mend_en)}", soft_wrap=True)
+        return False
     try:
         compared = run_case(case)
     except PlatformError as error:

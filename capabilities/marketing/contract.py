@@ -175,6 +175,8 @@ class Adjustment(Contract):
     units: int
     capped_by: str | None = None
     """What held it back: `max`, `floor`, `price`, None where all was given."""
+    exact_minor: str | None = None
+    """Where rounding moved it: what was wished exactly, as a fraction of minor units such as `315/2`."""
 
 
 class QuoteLine(Contract):

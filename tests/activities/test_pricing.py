@@ -15,14 +15,16 @@ from activities.catalogue import StepContext, find_operation
 from activities.pricing import PricedCheckout, PriceRequest, explain_quote, price, price_cart, quote_for, shown_id
 from capabilities.kernel.errors import ConflictError, InvalidError, PlatformError, RefusedError
 from capabilities.kernel.identity import BusinessIdentity
-from capabilities.marketing.contract import Cart, CartLine, CreateCoupon
+from capabilities.marketing.contract import PROMOTIONS, Cart, CartDelivery, CartLine, CreateCoupon
 from capabilities.marketing.models import QuoteRow
+from capabilities.marketing.pricing import begin, line_facts
 from capabilities.marketing.queries import cart_of, claims_of, quote_of
 from capabilities.marketing.service import create_coupon
 from capabilities.transaction.contract import CheckoutLine, CheckoutRequest, OfferKind
 from capabilities.user.contract import AdmittedBuyer, EnrolBuyer, Tier
 from capabilities.user.service import enrol_buyer
 from rules.document import document_from_json
+from rules.facts import facts_from_names
 from rules.queries import LiveRelease
 from tests.builders import a_business, an_offer, live_rules
 
@@ -364,3 +366,18 @@ def test_a_thousand_lines_under_many_rules_cost_little_more_than_ten_times_a_hun
 
     seconds(10)
     assert seconds(1_000) < 30 * seconds(100)
+
+
+def test_the_facts_of_a_state_are_exactly_the_words_of_the_decision() -> None:
+    cart = Cart(
+        business="retail",
+        scenario="livestream",
+        currency="CNY",
+        at=NOW,
+        lines=(CartLine(id="l1", sku="tea", quantity=1, unit_price_minor=10_00),),
+        deliveries=(CartDelivery(id="d1", sku="post", price_minor=5_00),),
+    )
+    facts = line_facts(begin(cart), "l1")
+
+    assert set(facts) == set(PROMOTIONS.grain("line").fields())
+    assert facts_from_names(PROMOTIONS.grain("line"), facts) == facts

@@ -26,6 +26,9 @@ class Ground:
     prices_include_tax: bool
 
 
+Ratio = tuple[int, int]
+"""Numerator and denominator of an exact amount in minor units."""
+
 EffectFunction = Callable[[Any, Ground], list[Grant]]
 
 _EFFECTS: dict[str, EffectFunction] = {}
@@ -58,7 +61,7 @@ def percent_off(effect: PercentOff, ground: Ground) -> list[Grant]:
     bases = [_base(position, u, options) for position, u in zip(ground.positions, units, strict=True)]
     if effect.apply == "across":
         total = percent_of(sum(bases), effect.rate_bps, options)
-        return _across(ground, bases, units, total, effect.max_minor)
+        return _across(ground, bases, units, total, effect.max_minor, exact=(sum(bases) * effect.rate_bps, WHOLE_BPS))
     if options.rounding_level == "order":
         # one rounding for all lines of the rule; the exact discounts are in proportion to the bases
         wished = split(percent_of(sum(bases), effect.rate_bps, options), bases, options.remainder)
@@ -66,7 +69,8 @@ def percent_off(effect: PercentOff, ground: Ground) -> list[Grant]:
         wished = [percent_of_units(b, u, effect.rate_bps, options) for b, u in zip(bases, units, strict=True)]
     else:
         wished = [percent_of(base, effect.rate_bps, options) for base in bases]
-    return _each(ground, bases, units, wished, effect.max_minor)
+    exact = [(base * effect.rate_bps, WHOLE_BPS) for base in bases]
+    return _each(ground, bases, units, wished, effect.max_minor, exact=exact)
 
 
 @effect_function("amount_off")
@@ -75,7 +79,8 @@ def amount_off(effect: AmountOff, ground: Ground) -> list[Grant]:
     units = [position.units_within(effect.max_units) for position in ground.positions]
     bases = [position.units_net_minor(u) for position, u in zip(ground.positions, units, strict=True)]
     if effect.apply == "across":
-        return _across(ground, bases, units, effect.amount_minor, effect.max_minor)
+        amount = effect.amount_minor
+        return _across(ground, bases, units, amount, effect.max_minor, exact=(amount, 1))
     return _each(ground, bases, units, [effect.amount_minor * u for u in units], effect.max_minor, limits=bases)
 
 
@@ -108,19 +113,21 @@ def _each(
     max_minor: int | None,
     *,
     limits: Sequence[int] | None = None,
+    exact: Sequence[Ratio] | None = None,
 ) -> list[Grant]:
     """Position by position, within its room; a maximum for the order is split in proportion to what each would get."""
     room = [position.room_minor for position in ground.positions]
     within = room if limits is None else [min(pair) for pair in zip(room, limits, strict=True)]
     given = [min(pair) for pair in zip(wished, within, strict=True)]
-    if max_minor is not None and sum(given) > max_minor:
+    by_max = max_minor is not None and sum(given) > max_minor
+    if max_minor is not None and by_max:
         given = split_within(max_minor, given, given, ground.options.remainder)
-        return _granted(ground, bases, units, wished, given, by_max=True)
-    return _granted(ground, bases, units, wished, given, by_max=False)
+    whole = exact or [(wish, 1) for wish in wished]
+    return _granted(ground, bases, units, wished, given, whole, by_max=by_max)
 
 
 def _across(
-    ground: Ground, bases: Sequence[int], units: Sequence[int], total: int, max_minor: int | None
+    ground: Ground, bases: Sequence[int], units: Sequence[int], total: int, max_minor: int | None, *, exact: Ratio
 ) -> list[Grant]:
     """One amount over all positions, by their weights, within what each of them has room for."""
     weights = _weights(ground)
@@ -131,7 +138,9 @@ def _across(
     amount = total if max_minor is None else min(total, max_minor)
     wished = split(total, weights, ground.options.remainder)
     given = split_within(amount, weights, limits, ground.options.remainder)
-    return _granted(ground, bases, units, wished, given, by_max=sum(given) == amount < total)
+    weight = sum(weights) or len(weights)
+    parts = [(exact[0] * (w if any(weights) else 1), exact[1] * weight) for w in weights]
+    return _granted(ground, bases, units, wished, given, parts, by_max=sum(given) == amount < total)
 
 
 def _weights(ground: Ground) -> list[int]:
@@ -151,12 +160,14 @@ def _granted(
     units: Sequence[int],
     wished: Sequence[int],
     given: Sequence[int],
+    exact: Sequence[Ratio],
     *,
     by_max: bool,
 ) -> list[Grant]:
     grants = []
-    for position, base, u, wish, gift in zip(ground.positions, bases, units, wished, given, strict=True):
+    columns = zip(ground.positions, bases, units, wished, given, exact, strict=True)
+    for position, base, u, wish, gift, ratio in columns:
         at_limit = "floor" if position.floor_price_minor else "price"
         capped_by = None if gift >= wish else ("max" if by_max else at_limit)
-        grants.append(Grant(position.id, base, wish, gift, u, capped_by))  # type: ignore[arg-type]
+        grants.append(Grant(position.id, base, wish, gift, u, ratio, capped_by))  # type: ignore[arg-type]
     return grants

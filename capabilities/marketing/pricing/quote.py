@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import gcd
 
 from capabilities.marketing.contract import Adjustment, CouponUse, Quote, QuoteLine, RuleOutcome
 from capabilities.marketing.pricing.state import ALGORITHM, Applied, Ending, Position, State, normal_code
@@ -80,7 +81,15 @@ def _adjustment(applied: Applied) -> Adjustment:
         given_minor=grant.given_minor,
         units=grant.units,
         capped_by=grant.capped_by,
+        exact_minor=_exact(*grant.exact, grant.wished_minor),
     )
+
+
+def _exact(numerator: int, denominator: int, wished: int) -> str | None:
+    if numerator == wished * denominator:
+        return None
+    common = gcd(numerator, denominator)
+    return f"{numerator // common}/{denominator // common}"
 
 
 def _line(position: Position, adjustments: tuple[Adjustment, ...], tax: int, *, included: bool) -> QuoteLine:

@@ -64,13 +64,17 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one effect does to one position: `wished` before caps, floor and room, `given` what comes off."""
+    """What one effect does to one position: `wished` before caps, floor and room, `given` what comes off.
+
+    `exact` is what was wished before rounding, as numerator and denominator.
+    """
 
     position_id: str
     base_minor: int
     wished_minor: int
     given_minor: int
     units: int
+    exact: tuple[int, int]
     capped_by: Literal["max", "floor", "price"] | None = None
 
 

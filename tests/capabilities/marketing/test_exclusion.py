@@ -30,6 +30,7 @@ def test_a_chain_strikes_every_second_rule() -> None:
 def test_a_ring_of_two_is_broken_by_the_first_and_a_ring_of_three_leaves_only_it() -> None:
     assert stand(*chain((0, 1), (1, 0), count=2)) == ["r0"]
     assert stand(*chain((0, 1), (1, 2), (2, 0))) == ["r0"]
+    assert admit(chain((0, 1), (1, 2), (2, 0)))[1] == {"r1": "r0", "r2": "r0"}
 
 
 def test_a_rule_that_a_ring_excludes_is_not_taken_for_a_member_of_it() -> None:
