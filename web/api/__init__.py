@@ -1,0 +1,1 @@
+"""The JSON API for front-ends: one business a key."""
