@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session, sessionmaker
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from activities.journal.queries import run_of, steps_of
 from activities.journal.service import undo_rows
 from capabilities.account.queries import trial_balance
-from capabilities.kernel.idempotency import canonical_sha256
-from capabilities.kernel.identity import BusinessIdentity
-from capabilities.transaction.contract import CheckoutRequest, OrderFilters
+from capabilities.transaction.contract import OrderFilters
 from capabilities.transaction.queries import list_offers, offers_of, order_of, orders_page
 from capabilities.transaction.service import receive_stock
+from tests.workflows.driving import Sessions, answered, begin, paths, until
 from workflows import starting
-from workflows.starting import Begun
 from workflows.worker import load_operations
-from zhongtai.demo import EXAMPLE_CHECKOUT, EXAMPLE_TOTAL_MINOR, load_demo
-
-Sessions = sessionmaker[Session]
+from zhongtai.demo import EXAMPLE_TOTAL_MINOR, load_demo
 
 
 @pytest.fixture
@@ -34,44 +25,6 @@ def shop(wired: Sessions) -> Sessions:
     with wired.begin() as session:
         load_demo(session)
     return wired
-
-
-def begin(sessions: Sessions, business: str = "retail", key: str | None = None, **changed: Any) -> Begun:
-    asked = CheckoutRequest.model_validate(EXAMPLE_CHECKOUT | {"business": business} | changed)
-    body = asked.model_dump(mode="json")
-    with sessions.begin() as session:
-        return starting.begin_run(
-            session,
-            process="checkout",
-            identity=BusinessIdentity(business),
-            input=body,
-            client_id="shop",
-            key=key or uuid.uuid4().hex,
-            body_sha256=canonical_sha256(body),
-            actor="api:shop",
-        )
-
-
-async def until(sessions: Sessions, run_id: str, status: str, within_s: float = 20) -> Any:
-    deadline = asyncio.get_running_loop().time() + within_s
-    while True:
-        with sessions() as session:
-            run = run_of(session, run_id)
-        if run.status == status:
-            return run
-        assert asyncio.get_running_loop().time() < deadline, f"{run.status} {run.step} {run.error}, not {status}"
-        await asyncio.sleep(0.05)
-
-
-async def answered(client: Client, begun: Begun) -> tuple[int, dict[str, Any]]:
-    answer = await starting.await_answer(client, begun, 15)
-    assert answer is not None, begun.run_id
-    return answer.status, json.loads(answer.body)
-
-
-def paths(sessions: Sessions, run_id: str) -> list[str]:
-    with sessions() as session:
-        return [step.path for step in steps_of(session, run_id)]
 
 
 def standing(sessions: Sessions, sku: str = "RT-CUP-001") -> dict[str, Any]:
