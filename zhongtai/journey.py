@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from capabilities.kernel.business import Business
 from capabilities.kernel.clock import now
@@ -27,14 +28,17 @@ from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.ids import new_id
 from capabilities.kernel.settings import Settings
-from capabilities.transaction.contract import DeclareSeller
+from capabilities.transaction.contract import DeclareOffer, DeclareSeller
 from capabilities.transaction.models import OfferRow, OrderRow, StockRow
 from capabilities.transaction.service import declare_seller, import_orders
+from capabilities.user.contract import BuyerStatus, EnrolBuyer
 from capabilities.user.models import BuyerRow
 from web.api.keys import issue_key, keys_of, revoke_key
 from zhongtai.grocer import (
     BUSINESS,
     CURRENCY,
+    SELLER,
+    ZONE,
     Basket,
     Grocer,
     buyer_of,
@@ -72,8 +76,7 @@ def run_journey(
     with terminal.step(f"Read the grocer's first {orders + baskets:,} baskets"):
         grocer = read_grocer(orders + baskets)
     past, driven = grocer.baskets[:orders], grocer.baskets[orders : orders + baskets]
-    with terminal.step("Offers and buyers"):
-        _load(grocer)
+    _load(grocer, terminal)
     _import(past, terminal)
     for what, count in sorted(grocer.odd.items()):
         terminal.say(f"{count:,} {what}")
@@ -113,47 +116,62 @@ def _key() -> str:
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-def _load(grocer: Grocer) -> None:
+def _load(grocer: Grocer, terminal: Terminal) -> None:
     """Business, seller, offers with stock, and buyers, in bulk; what is there stays as it is."""
-    offers = [offer_of(grocer, number) for number in sorted(grocer.skus_of(grocer.baskets))]
-    buyers = [buyer_of(grocer, household) for household in sorted({basket.household for basket in grocer.baskets})]
+    numbers = sorted(grocer.skus_of(grocer.baskets))
+    households = sorted({basket.household for basket in grocer.baskets})
     with transaction() as session:
-        session.execute(
-            insert(Business)
-            .values(
-                business=BUSINESS,
-                name_en="The grocer",
-                name_zh="杂货店",
-                currency=CURRENCY,
-                country="US",
-                time_zone="America/New_York",
-                locale="en_US",
-                prices_include_tax=False,
-                created_at=now(),
-            )
-            .on_conflict_do_nothing()
-        )
-        declare_seller(session, DeclareSeller(business=BUSINESS, id="s_grocer", name_en="The grocer", name_zh="杂货店"))
-        for some in _parts(offers, ROWS_AT_ONCE):
-            rows = [
-                offer.model_dump(mode="json", exclude={"on_hand_units"})
-                | {"has_stock": offer.on_hand_units is not None}
-                for offer in some
-            ]
-            session.execute(insert(OfferRow).values(rows).on_conflict_do_nothing())
-            stock = [
-                {"business": BUSINESS, "sku": offer.sku, "on_hand": offer.on_hand_units, "reserved": 0}
-                for offer in some
-                if offer.on_hand_units is not None
-            ]
-            session.execute(insert(StockRow).values(stock).on_conflict_do_nothing())
-        for households in _parts(buyers, ROWS_AT_ONCE):
-            people = [
-                buyer.model_dump(mode="json", exclude={"joined_at"})
-                | {"status": "active", "order_count": 0, "joined_at": buyer.joined_at}
-                for buyer in households
-            ]
-            session.execute(insert(BuyerRow).values(people).on_conflict_do_nothing())
+        _enter_business(session)
+    with _progress(terminal) as progress:
+        task = progress.add_task("Offers", total=len(numbers))
+        for some in _parts(numbers, ROWS_AT_ONCE):
+            with transaction() as session:
+                _enter_offers(session, [offer_of(grocer, number) for number in some])
+            progress.advance(task, len(some))
+        task = progress.add_task("Buyers", total=len(households))
+        for some in _parts(households, ROWS_AT_ONCE):
+            with transaction() as session:
+                _enter_buyers(session, [buyer_of(grocer, household) for household in some])
+            progress.advance(task, len(some))
+
+
+def _enter_business(session: Session) -> None:
+    about = {
+        "business": BUSINESS,
+        "name_en": "The grocer",
+        "name_zh": "杂货店",
+        "currency": CURRENCY,
+        "country": "US",
+        "time_zone": ZONE.key,
+        "locale": "en_US",
+        "prices_include_tax": False,
+        "created_at": now(),
+    }
+    session.execute(insert(Business).values(about).on_conflict_do_nothing())
+    declare_seller(session, DeclareSeller(business=BUSINESS, id=SELLER, name_en="The grocer", name_zh="杂货店"))
+
+
+def _enter_offers(session: Session, offers: list[DeclareOffer]) -> None:
+    rows = [
+        offer.model_dump(mode="json", exclude={"on_hand_units"}) | {"has_stock": offer.on_hand_units is not None}
+        for offer in offers
+    ]
+    stock = [
+        {"business": BUSINESS, "sku": offer.sku, "on_hand": offer.on_hand_units, "reserved": 0}
+        for offer in offers
+        if offer.on_hand_units is not None
+    ]
+    session.execute(insert(OfferRow).on_conflict_do_nothing(), rows)
+    session.execute(insert(StockRow).on_conflict_do_nothing(), stock)
+
+
+def _enter_buyers(session: Session, buyers: list[EnrolBuyer]) -> None:
+    people = [
+        buyer.model_dump(mode="json", exclude={"joined_at"})
+        | {"status": BuyerStatus.ACTIVE.value, "order_count": 0, "joined_at": buyer.joined_at}
+        for buyer in buyers
+    ]
+    session.execute(insert(BuyerRow).on_conflict_do_nothing(), people)
 
 
 def _import(past: Sequence[Basket], terminal: Terminal) -> None:

@@ -6,8 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from web.api import checkouts, offers, orders, processes, quotes, reference
+from web.api.checkouts import router as checkouts
 from web.api.contracts import Problem
+from web.api.offers import router as offers
+from web.api.orders import router as orders
+from web.api.processes import router as processes
+from web.api.quotes import router as quotes
+from web.api.reference import router as reference
 
 DESCRIPTION = """
 Front-ends price carts, buy them, and read what became of it. Every key belongs to one line of business.
@@ -36,6 +41,5 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(responses=_PROBLEMS)
-for part in (quotes, checkouts, orders, processes, offers):
-    router.include_router(part.router)
-router.include_router(reference.router)
+for part in (quotes, checkouts, orders, processes, offers, reference):
+    router.include_router(part)
