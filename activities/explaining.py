@@ -21,9 +21,27 @@ from rules.vocabulary import fields_by_name
 
 def explain_quote(session: Session, quote_id: str) -> Explanation:
     """A verdict on every rule of the releases that decided a stored quote; `MissingError` where there is none."""
-    quote, cart = quote_of(session, quote_id), cart_of(session, quote_id)
+    quote = quote_of(session, quote_id)
+    releases, priced = _priced_again(session, quote)
+    return Explanation(
+        quote=quote,
+        verdicts=tuple(verdict for release in releases for verdict in verdicts(priced, release, quote)),
+        is_reproduced=_comes_out_the_same(priced, quote),
+    )
+
+
+def is_reproduced(session: Session, quote_id: str) -> bool:
+    """Whether the stored cart under the stored releases gives the stored quote, byte for byte."""
+    quote = quote_of(session, quote_id)
+    return _comes_out_the_same(_priced_again(session, quote)[1], quote)
+
+
+def _priced_again(session: Session, quote: Quote) -> tuple[list[LiveRelease], PricedCart]:
     releases = [release_to_decide(session, release_id) for release_id in quote.release_ids]
-    priced = run_stages(cart, releases, _coupons_then(quote))
+    return releases, run_stages(cart_of(session, quote.id), releases, _coupons_then(quote))
+
+
+def _comes_out_the_same(priced: PricedCart, quote: Quote) -> bool:
     again = finish(
         priced.state,
         quote_id=quote.id,
@@ -32,11 +50,7 @@ def explain_quote(session: Session, quote_id: str) -> Explanation:
         release_ids=quote.release_ids,
         coupons=priced.coupons,
     )
-    return Explanation(
-        quote=quote,
-        verdicts=tuple(verdict for release in releases for verdict in verdicts(priced, release, quote)),
-        is_reproduced=content_sha256(again) == quote.content_sha256,
-    )
+    return content_sha256(again) == quote.content_sha256
 
 
 def _coupons_then(quote: Quote) -> dict[str, CouponState]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,7 +55,7 @@ def post_transfers(session: Session, requests: Sequence[TransferRequest], *, ori
     moment = now()
     pending = _pending(session, requests, moment)
     accounts = _accounts(session, requests)
-    linked_id = derived_id("lnk", *(request.id for request in requests))
+    linked_id = linked_id_of(request.id for request in requests)
     rows = [_row(request, pending, linked_id, origin, moment) for request in requests]
     legs = {row.id: _legs(row, pending.get(row.pending_id or "")) for row in rows}
     touched = {leg.account_id for held in legs.values() for leg in held}
@@ -95,6 +95,11 @@ def expire_pending(session: Session, *, origin: Origin, limit: int = 500) -> int
             origin=origin,
         )
     return len(overdue)
+
+
+def linked_id_of(transfer_ids: Iterable[str]) -> str:
+    """The id of a linked set: it follows from its members, so that a set with one missing can be told."""
+    return derived_id("lnk", *sorted(transfer_ids))
 
 
 @dataclass(frozen=True, slots=True)

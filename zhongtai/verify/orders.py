@@ -1,0 +1,202 @@
+"""Invariants 14 to 18 and 33: prices, taxes and shares of orders, to the cent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from activities.explaining import is_reproduced
+from capabilities.kernel.errors import PlatformError
+from capabilities.settlement.commission import commission_of
+from capabilities.settlement.contract import CommissionRate
+from zhongtai.verify.checking import IMPORTED, Check, Examination, Statement
+
+ORDERS = "SELECT count(*) FROM sales_order WHERE origin <> 'import'"
+QUOTES = "SELECT count(*) FROM quote"
+QUOTE_LINES = "quote q CROSS JOIN LATERAL jsonb_array_elements(q.body -> 'lines') AS l"
+
+ADDS_UP = Statement(
+    14,
+    "Lines, delivery, discounts and tax add up to the total",
+    ORDERS,
+    """
+    SELECT 'order ' || o.number || ' says ' || o.total_minor || ', its lines ' || coalesce(s.total, 0)
+    FROM sales_order o LEFT JOIN LATERAL (
+        SELECT sum(gross_minor) FILTER (WHERE kind <> 'delivery') AS goods,
+               sum(gross_minor) FILTER (WHERE kind = 'delivery') AS delivery,
+               sum(discount_minor) AS discount, sum(tax_minor) AS tax, sum(total_minor) AS total
+        FROM sales_order_line WHERE order_id = o.id
+    ) AS s ON true
+    WHERE o.origin <> 'import' AND (
+        (o.goods_gross_minor, o.delivery_minor, o.discount_minor, o.tax_minor, o.total_minor)
+        <> (coalesce(s.goods, 0), coalesce(s.delivery, 0), coalesce(s.discount, 0), coalesce(s.tax, 0),
+            coalesce(s.total, 0))
+        OR o.goods_gross_minor + o.delivery_minor - o.discount_minor
+            + CASE WHEN o.prices_include_tax THEN 0 ELSE o.tax_minor END <> o.total_minor)
+    UNION ALL
+    SELECT 'line ' || l.line_id || ' of order ' || o.number || ' does not add up'
+    FROM sales_order_line l JOIN sales_order o ON o.id = l.order_id
+    WHERE o.origin <> 'import' AND (l.gross_minor <> l.unit_price_minor * l.quantity
+        OR l.net_minor <> l.gross_minor - l.discount_minor
+        OR l.total_minor <> l.net_minor + CASE WHEN o.prices_include_tax THEN 0 ELSE l.tax_minor END)
+    """,
+    left_out=IMPORTED,
+)
+
+ALLOCATED = Statement(
+    15,
+    "Shares of a discount sum to it, none above its line, none below a floor price",
+    QUOTES,
+    f"""
+    SELECT 'quote ' || q.id || ' line ' || (l ->> 'id') || ' gives ' || (l ->> 'discount_minor') || ' of '
+        || (l ->> 'gross_minor') || ', its adjustments ' || given.minor
+    FROM {QUOTE_LINES} CROSS JOIN LATERAL (
+        SELECT coalesce(sum((a ->> 'given_minor')::bigint), 0) AS minor
+        FROM jsonb_array_elements(l -> 'adjustments') AS a
+    ) AS given
+    WHERE given.minor <> (l ->> 'discount_minor')::bigint OR (l ->> 'discount_minor')::bigint > (l ->> 'gross_minor')::bigint
+    UNION ALL
+    SELECT 'quote ' || q.id || ' line ' || (l ->> 'id') || ' is sold below its floor'
+    FROM {QUOTE_LINES} JOIN LATERAL jsonb_array_elements(q.cart -> 'lines') AS c ON c ->> 'id' = l ->> 'id'
+    WHERE (l ->> 'discount_minor')::bigint > 0 AND l ->> 'kind' = 'goods'
+        AND (l ->> 'net_minor')::bigint < (c ->> 'floor_price_minor')::bigint * (c ->> 'quantity')::bigint
+    UNION ALL
+    SELECT 'quote ' || q.id || ': rule ' || (u ->> 'rule_id') || ' gave ' || (u ->> 'given_minor') || ', its lines '
+        || given.minor
+    FROM quote q CROSS JOIN LATERAL jsonb_array_elements(q.body -> 'outcomes') AS u CROSS JOIN LATERAL (
+        SELECT coalesce(sum((a ->> 'given_minor')::bigint), 0) AS minor
+        FROM jsonb_array_elements(q.body -> 'lines') AS l, jsonb_array_elements(l -> 'adjustments') AS a
+        WHERE a ->> 'rule_id' = u ->> 'rule_id' AND a ->> 'release_id' = u ->> 'release_id'
+    ) AS given
+    WHERE u ->> 'outcome' IN ('applied', 'capped') AND (u ->> 'given_minor')::bigint <> given.minor
+    UNION ALL
+    SELECT 'order ' || o.number || ' line ' || ol.line_id || ' is not the line of its quote'
+    FROM sales_order o JOIN sales_order_line ol ON ol.order_id = o.id JOIN quote q ON q.id = o.quote_id
+    LEFT JOIN LATERAL jsonb_array_elements(q.body -> 'lines') AS l ON l ->> 'id' = ol.line_id
+    WHERE o.origin <> 'import' AND (l IS NULL OR (ol.sku, ol.quantity, ol.discount_minor, ol.net_minor, ol.tax_minor)
+        <> (l ->> 'sku', (l ->> 'quantity')::bigint, (l ->> 'discount_minor')::bigint, (l ->> 'net_minor')::bigint,
+            (l ->> 'tax_minor')::bigint))
+    """,  # noqa: S608 - all of it is ours
+)
+
+NOT_NEGATIVE = Statement(
+    16,
+    "No price, line, delivery, order or stock is negative",
+    "SELECT (SELECT count(*) FROM offer) + (SELECT count(*) FROM stock) + (SELECT count(*) FROM sales_order_line)",
+    """
+    SELECT 'offer ' || business || '/' || sku FROM offer WHERE least(unit_price_minor, floor_price_minor) < 0
+    UNION ALL SELECT 'stock of ' || business || '/' || sku FROM stock WHERE least(on_hand, reserved) < 0
+    UNION ALL SELECT 'order ' || number FROM sales_order
+        WHERE least(goods_gross_minor, delivery_minor, discount_minor, tax_minor, total_minor) < 0
+    UNION ALL SELECT 'line ' || line_id || ' of ' || order_id FROM sales_order_line
+        WHERE least(unit_price_minor, gross_minor, discount_minor, net_minor, tax_minor, total_minor) < 0
+    """,
+)
+
+TAXED = Statement(
+    17,
+    "Tax follows the discounted base under the declared rounding",
+    QUOTES,
+    # exact where the release declares the defaults, else within one unit a piece of the exact fraction
+    f"""
+    SELECT 'quote ' || t.id || ' line ' || t.line_id || ': tax ' || t.tax || ' of ' || t.net || ' at ' || t.rate
+    FROM (
+        SELECT q.id, l ->> 'id' AS line_id, (l ->> 'net_minor')::numeric AS net, (l ->> 'tax_rate_bps')::numeric AS rate,
+               (l ->> 'tax_minor')::numeric AS tax, (l ->> 'quantity')::numeric AS pieces,
+               (q.body ->> 'prices_include_tax')::boolean AS included,
+               coalesce((SELECT coalesce(r.document -> 'options' ->> 'tax_rounding', 'line')
+                             || coalesce(r.document -> 'options' ->> 'rounding', 'half_up')
+                         FROM rule_release r WHERE r.release_id = q.release_ids ->> 0), 'linehalf_up') AS declared,
+               jsonb_array_length(q.body -> 'lines') AS lines
+        FROM {QUOTE_LINES}
+    ) AS t
+    CROSS JOIN LATERAL (SELECT t.net * t.rate / (10000 + CASE WHEN t.included THEN t.rate ELSE 0 END) AS tax) AS exact
+    WHERE CASE WHEN t.declared = 'linehalf_up' THEN t.tax <> floor(exact.tax + 0.5)
+               ELSE abs(t.tax - exact.tax) >= greatest(1, t.pieces, t.lines) END
+    """,  # noqa: S608 - all of it is ours
+)
+
+
+def _priced_again(session: Session) -> Iterator[str | None]:
+    found = session.execute(text("SELECT number, quote_id FROM sales_order WHERE origin <> 'import' ORDER BY id")).all()
+    for number, quote_id in found:
+        try:
+            same = is_reproduced(session, quote_id)
+        except PlatformError as error:
+            yield f"order {number} cannot be priced again: {error.message}"
+        else:
+            yield None if same else f"order {number} comes out otherwise when it is priced again"
+
+
+def _shared_out(session: Session) -> Iterator[str | None]:
+    """Each frozen line: what the rate makes of the base, and the line's untaxed amount as base."""
+    found = session.execute(
+        text("""
+        SELECT c.*, o.number, l.total_minor - l.tax_minor AS untaxed
+        FROM commission_line c JOIN sales_order o ON o.id = c.order_id
+        LEFT JOIN sales_order_line l ON l.order_id = c.order_id AND l.line_id = c.line_id
+        ORDER BY c.id
+        """).execution_options(yield_per=1_000)
+    )
+    for row in found.mappings():
+        rate = CommissionRate(**{name: row[name] for name in CommissionRate.model_fields})
+        again = commission_of(rate, base_minor=row["base_minor"], quantity=row["quantity"])
+        frozen = (row["commission_minor"], row["tax_minor"], row["bounded_by"])
+        whole = row["untaxed"] == row["base_minor"] and (
+            (again.commission_minor, again.tax_minor, again.bounded_by) == frozen
+        )
+        yield None if whole else f"order {row['number']} line {row['line_id']}: the frozen commission is not its rate's"
+
+
+BOOKED = Statement(
+    33,
+    "What is confirmed is shared out in the ledger: sellers, commission, tax, delivery",
+    "SELECT count(*) FROM sales_order WHERE origin <> 'import' AND status = 'confirmed'",
+    """
+    WITH owed AS (
+        SELECT c.order_id, 'seller_payable' AS kind, c.seller_id AS party,
+               sum(c.base_minor - c.commission_minor - c.tax_minor) AS minor
+        FROM commission_line c WHERE c.status = 'frozen' GROUP BY c.order_id, c.seller_id
+        UNION ALL
+        SELECT order_id, 'commission_revenue', '', sum(commission_minor)
+        FROM commission_line WHERE status = 'frozen' GROUP BY order_id
+        UNION ALL
+        SELECT o.id, 'tax_payable', '', o.tax_minor + coalesce((SELECT sum(tax_minor) FROM commission_line c
+            WHERE c.order_id = o.id AND c.status = 'frozen'), 0) FROM sales_order o
+        UNION ALL
+        SELECT order_id, 'delivery_revenue', '', sum(total_minor - tax_minor)
+        FROM sales_order_line WHERE kind = 'delivery' GROUP BY order_id
+    ), booked AS (
+        SELECT t.subject AS order_id, a.kind, a.party,
+               sum(CASE n.side WHEN 'credit' THEN n.amount_minor ELSE -n.amount_minor END) AS minor
+        FROM ledger_entry n JOIN ledger_transfer t ON t.id = n.transfer_id JOIN ledger_account a ON a.id = n.account_id
+        WHERE n.layer = 'posted' GROUP BY t.subject, a.kind, a.party
+    )
+    SELECT 'order ' || o.number || ': ' || w.kind || ' ' || w.party || ' is owed ' || w.minor || ', booked '
+        || coalesce(b.minor, 0)
+    FROM sales_order o JOIN owed w ON w.order_id = o.id
+    LEFT JOIN booked b ON b.order_id = w.order_id AND b.kind = w.kind AND b.party = w.party
+    WHERE o.origin <> 'import' AND o.status = 'confirmed' AND w.minor <> coalesce(b.minor, 0)
+    UNION ALL
+    SELECT 'order ' || o.number || ' left ' || b.minor || ' in transit' FROM sales_order o JOIN booked b
+        ON b.order_id = o.id AND b.kind = 'sales_in_transit' WHERE o.origin <> 'import' AND b.minor <> 0
+    UNION ALL
+    SELECT 'order ' || o.number || ' is ' || o.status || ', and ' || b.kind || ' keeps ' || b.minor
+    FROM sales_order o JOIN booked b ON b.order_id = o.id
+    WHERE o.origin <> 'import' AND o.status IN ('refused', 'cancelled', 'expired') AND b.minor <> 0
+        AND NOT EXISTS (SELECT 1 FROM process_run r WHERE r.id = o.run_id AND r.status <> 'ended')
+    """,
+    left_out=IMPORTED,
+)
+
+CHECKS: tuple[Check, ...] = (
+    ADDS_UP,
+    ALLOCATED,
+    NOT_NEGATIVE,
+    TAXED,
+    Examination(18, "Priced again with its own cart and releases, an order gives the same bytes", _priced_again),
+    Examination(33, "A frozen commission is its rate's, on the line without tax and discount", _shared_out),
+    BOOKED,
+)
