@@ -6,7 +6,6 @@ in the order of their codes. Nothing here commits.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -130,7 +129,7 @@ def _claim(session: Session, quote: Quote, order_id: str, code: str, expires_at:
         _require_counted(session, order_id, coupon_id, code)
         return 1
     if not _count_use(session, coupon_id) and not (
-        _expire(session, coupon_ids=[coupon_id]) and _count_use(session, coupon_id)
+        _expire(session, coupon_id=coupon_id, wait=True) and _count_use(session, coupon_id)
     ):
         raise _refusal(session, coupon_id)
     return 1
@@ -205,48 +204,68 @@ def redeem_coupons(session: Session, order_id: str) -> int:
 
 
 def release_coupons(session: Session, order_id: str) -> int:
-    """Give back the uses the order has not redeemed, once; returns how many."""
-    found = session.scalars(
-        select(CouponClaimRow.id)
-        .where(CouponClaimRow.order_id == order_id, CouponClaimRow.status.in_((HELD, SECURED)))
-        .order_by(CouponClaimRow.code)
-    ).all()
-    return _give_back(session, found, (HELD, SECURED), RELEASED)
+    """Give back the uses the order has not redeemed, once; returns how many.
+
+    An undo holds locks on stock by now, which a buyer who has just claimed this coupon may be waiting for. So a coupon
+    somebody else is claiming is not waited for: the use lapses at once, and is counted back by whoever comes next.
+    """
+    wanted = select(CouponClaimRow.id, CouponClaimRow.coupon_id).where(
+        CouponClaimRow.order_id == order_id, CouponClaimRow.status.in_((HELD, SECURED)), ~_has_lapsed()
+    )
+    claims = [(row.id, row.coupon_id) for row in session.execute(wanted)]
+    given_back = _give_back(session, claims, (HELD, SECURED), RELEASED, wait=False)
+    return given_back + _move(
+        session, order_id, CouponClaimRow.status.in_((HELD, SECURED)) & ~_has_lapsed(), to=HELD, expires_at=now()
+    )
 
 
 def expire_claims(session: Session, limit: int = 500) -> int:
-    """Give back held uses that ran out, oldest first, at most `limit`; returns how many."""
-    return _expire(session, limit=limit)
+    """Give back held uses that ran out, oldest first, at most `limit`; returns how many. Coupons in use are left for later."""
+    return _expire(session, limit=limit, wait=False)
 
 
-def _expire(session: Session, *, coupon_ids: Sequence[str] | None = None, limit: int = 1_000) -> int:
-    overdue = select(CouponClaimRow.id).where(CouponClaimRow.status == HELD, CouponClaimRow.expires_at <= now())
-    if coupon_ids is not None:
-        overdue = overdue.where(CouponClaimRow.coupon_id.in_(coupon_ids))
-    found = session.scalars(
-        overdue.order_by(CouponClaimRow.expires_at).limit(limit).with_for_update(skip_locked=True)
-    ).all()
-    return _give_back(session, found, (HELD,), EXPIRED)
+def _expire(session: Session, *, coupon_id: str | None = None, limit: int = 1_000, wait: bool) -> int:
+    overdue = select(CouponClaimRow.id, CouponClaimRow.coupon_id).where(_has_lapsed())
+    if coupon_id is not None:
+        overdue = overdue.where(CouponClaimRow.coupon_id == coupon_id)
+    claims = [
+        (row.id, row.coupon_id) for row in session.execute(overdue.order_by(CouponClaimRow.expires_at).limit(limit))
+    ]
+    return _give_back(session, claims, (HELD,), EXPIRED, wait=wait)
 
 
-def _give_back(session: Session, claim_ids: Sequence[str], from_statuses: Sequence[str], to: str) -> int:
-    """End claims and count their uses back, only those whose status this transaction changed."""
-    ended = session.execute(
-        update(CouponClaimRow)
-        .where(CouponClaimRow.id.in_(claim_ids), CouponClaimRow.status.in_(from_statuses))
-        .values(status=to, changed_at=now())
-        .returning(CouponClaimRow.business, CouponClaimRow.code, CouponClaimRow.coupon_id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    uses = Counter((row.business, row.code, row.coupon_id) for row in ended)
-    for (_, _, coupon_id), count in sorted(uses.items()):
+def _give_back(
+    session: Session, claims: Sequence[tuple[str, str]], from_statuses: Sequence[str], to: str, *, wait: bool
+) -> int:
+    """End claims (id, coupon) and count their uses back, only those whose status this transaction changed.
+
+    The coupon is locked before its claims: nobody who waits for a coupon holds a claim of another order.
+    """
+    by_coupon: dict[str, list[str]] = {}
+    for claim_id, coupon_id in claims:
+        by_coupon.setdefault(coupon_id, []).append(claim_id)
+    coupons = select(CouponRow.id).where(CouponRow.id.in_(by_coupon)).order_by(CouponRow.business, CouponRow.code_key)
+    ended = 0
+    for coupon_id in session.scalars(coupons.with_for_update(skip_locked=not wait)).all():
+        changed = session.scalars(
+            update(CouponClaimRow)
+            .where(CouponClaimRow.id.in_(by_coupon[coupon_id]), CouponClaimRow.status.in_(from_statuses))
+            .values(status=to, changed_at=now())
+            .returning(CouponClaimRow.id)
+            .execution_options(synchronize_session=False)
+        ).all()
         session.execute(
             update(CouponRow)
             .where(CouponRow.id == coupon_id)
-            .values(used=CouponRow.used - count)
+            .values(used=CouponRow.used - len(changed))
             .execution_options(synchronize_session=False)
         )
-    return len(ended)
+        ended += len(changed)
+    return ended
+
+
+def _has_lapsed() -> ColumnElement[bool]:
+    return and_(CouponClaimRow.status == HELD, CouponClaimRow.expires_at <= now())
 
 
 def _good_hold() -> ColumnElement[bool]:
