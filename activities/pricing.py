@@ -112,8 +112,9 @@ def price(session: Session, context: StepContext, request: PriceRequest) -> Pric
     """
     checkout = request.checkout
     quote, cart = _quote_with_cart(session, checkout, request.buyer)
-    agreed = _require_agreed(session, checkout, quote)
-    _require_coupons(quote, agreed=agreed)
+    _require_usable_coupons(quote)
+    if not _is_agreed(session, checkout, quote):
+        _require_applied_coupons(quote)
     kept = quote.model_copy(update={"id": derived_id("quo", context.key)})
     save_quote(session, kept, cart)
     return PricedCheckout(
@@ -218,7 +219,7 @@ def shown_id(quote: Quote) -> str:
     return f"{derived_id('quo', shown)}-{int(quote.expires_at.timestamp()):x}"
 
 
-def _require_agreed(session: Session, checkout: CheckoutRequest, quote: Quote) -> bool:
+def _is_agreed(session: Session, checkout: CheckoutRequest, quote: Quote) -> bool:
     """Whether the buyer agreed to exactly this; a difference asks again, with the new quote."""
     expected = checkout.expected_total_minor
     if expected is not None and expected != quote.total_minor:
@@ -262,10 +263,17 @@ def _changed(quote: Quote, message: str, *, code: str = "transaction.total_chang
     )
 
 
-def _require_coupons(quote: Quote, *, agreed: bool) -> None:
-    """Nobody is charged undiscounted without agreeing: every code that was entered must be of use."""
+def _require_usable_coupons(quote: Quote) -> None:
+    """A code that cannot be used refuses, whatever total was agreed to: the reason says more than the new total."""
     for use in quote.coupons:
-        if use.state != "applied" and not (agreed and use.state == "not_applicable"):
+        if use.state not in ("applied", "not_applicable"):
+            raise _coupon_refusal(use, quote)
+
+
+def _require_applied_coupons(quote: Quote) -> None:
+    """Nobody is charged undiscounted without agreeing."""
+    for use in quote.coupons:
+        if use.state != "applied":
             raise _coupon_refusal(use, quote)
 
 
