@@ -75,6 +75,7 @@ def test_a_folder_without_cases_is_not_a_success(tmp_path: Path) -> None:
         ("percent_off", "percent_of", 5, "cases[1].rules[1].then", "Write one of percent_off, amount_off"),
         ("10 %", "ten", 5, "cases[1].rules[1].then.percent_off", "Write a number such as 10 % or 10.5 %."),
         ("20.00", "20.001", 3, "cases[1].cart.lines[1].price", "Write an amount such as 12.50."),
+        ("price: 20.00", "price: 20.00, quantity: 0", 3, "cases[1].cart.lines[1].quantity", "Correct this value."),
         ("price: 20", "prise: 20", 3, "cases[1].cart.lines[1].prise", "Did you mean price?"),
         ("expect:", "expected:", 6, "cases[1].expected", "Did you mean expect?"),
         ("[2.00]", "[2.00, 3.00]", 6, "cases[1].expect.discounts", "Expect one for each line, in the same order."),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from capabilities.kernel.errors import InvalidError
 from capabilities.marketing.contract import (
@@ -27,6 +27,7 @@ from zhongtai.cases.expecting import Expectation, read_expectations
 from zhongtai.cases.spot import CaseError, Spot, read_file
 
 SHARED = ("currency", "prices_include_tax", "options", "groups", "rules", "cart", "coupons")
+Row = TypeVar("Row", bound=BaseModel)
 DEFAULT_AT = "2026-11-25T10:00:00+00:00"
 
 
@@ -135,30 +136,51 @@ def _read_line(row: Spot, number: int, currency: str) -> CartLine:
     if "sku" not in found or "price" not in found:
         raise row.wrong("a line has a sku and a price.", "Add the missing one.")
     texts = {key: found[key].text() for key in ("product", "category", "brand", "seller") if key in found}
-    return CartLine(
-        id=found["id"].text() if "id" in found else f"l{number}",
-        sku=found["sku"].text(),
-        quantity=found["quantity"].whole() if "quantity" in found else 1,
-        unit_price_minor=found["price"].money(currency),
-        list_price_minor=found["list_price"].money(currency) if "list_price" in found else None,
-        floor_price_minor=found["floor"].money(currency) if "floor" in found else 0,
-        tax_rate_bps=found["tax"].rate() if "tax" in found else 0,
-        weight_g=found["weight_g"].whole() if "weight_g" in found else 0,
-        tags=_texts(found.get("tags")),
-        **texts,
-    )
+    values = {
+        "id": found["id"].text() if "id" in found else f"l{number}",
+        "sku": found["sku"].text(),
+        "quantity": found["quantity"].whole() if "quantity" in found else 1,
+        "unit_price_minor": found["price"].money(currency),
+        "list_price_minor": found["list_price"].money(currency) if "list_price" in found else None,
+        "floor_price_minor": found["floor"].money(currency) if "floor" in found else 0,
+        "tax_rate_bps": found["tax"].rate() if "tax" in found else 0,
+        "weight_g": found["weight_g"].whole() if "weight_g" in found else 0,
+        "tags": _texts(found.get("tags")),
+    }
+    return _valid(CartLine, values | texts, row, found)
+
+
+_COLUMN_OF = {
+    "unit_price_minor": "price",
+    "price_minor": "price",
+    "list_price_minor": "list_price",
+    "floor_price_minor": "floor",
+    "tax_rate_bps": "tax",
+}
+
+
+def _valid(kind: type[Row], values: Mapping[str, Any], row: Spot, cells: Mapping[str, Spot]) -> Row:
+    """The row in marketing's type; what that refuses is told at the cell it stands in."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        cell = cells.get(_COLUMN_OF.get(name, name), row)
+        raise cell.wrong(f"{first['msg'].removeprefix('Input ')}.", "Correct this value.") from None
 
 
 def _read_delivery(row: Spot, number: int, currency: str) -> CartDelivery:
     found = row.mapping(["id", "sku", "price", "tax"])
     if "sku" not in found or "price" not in found:
         raise row.wrong("a delivery has a sku and a price.", "Add the missing one.")
-    return CartDelivery(
-        id=found["id"].text() if "id" in found else f"d{number}",
-        sku=found["sku"].text(),
-        price_minor=found["price"].money(currency),
-        tax_rate_bps=found["tax"].rate() if "tax" in found else 0,
-    )
+    values = {
+        "id": found["id"].text() if "id" in found else f"d{number}",
+        "sku": found["sku"].text(),
+        "price_minor": found["price"].money(currency),
+        "tax_rate_bps": found["tax"].rate() if "tax" in found else 0,
+    }
+    return _valid(CartDelivery, values, row, found)
 
 
 def _texts(spot: Spot | None) -> tuple[str, ...]:
