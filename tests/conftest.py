@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -20,7 +21,8 @@ from zhongtai.processes import stop_process
 from zhongtai.temporal import await_temporal, find_temporal, start_temporal
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
-hypothesis_settings.register_profile("default", deadline=None)
+# how long an example takes says something about the machine, nothing about the product
+hypothesis_settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("default")
 
 

@@ -104,4 +104,4 @@ def test_ten_thousand_rules_are_decided_in_a_moment() -> None:
     assert len(stand(*exclusive)) == 1
     assert len(stand(*exclusive, exclusive="by_priority")) == 1
     assert len(stand(*pairs)) == 5_000
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 10
