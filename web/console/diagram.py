@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -75,6 +76,12 @@ class _Pen:
         self.edges: list[Edge] = []
         self.y = MARGIN
 
+    def trace(self) -> None:
+        """The way the run went: straight through whatever it passed over."""
+        went = [node for node in self.nodes if node.state != "not_taken"]
+        for start, end in itertools.pairwise(went):
+            self._edge(start, end, taken=True)
+
     def draw(self, steps: tuple[Step, ...], depth: int, before: Node | None) -> Node | None:
         last = before
         for step in steps:
@@ -107,8 +114,7 @@ class _Pen:
             has_undo=isinstance(step, Call) and step.undo is not None,
         )
 
-    def _edge(self, start: Node, end: Node) -> None:
-        taken = end.state != "not_taken" and (start.state != "not_taken" or start.kind == "switch")
+    def _edge(self, start: Node, end: Node, *, taken: bool = False) -> None:
         x0, x1 = start.x + 18, end.x + 18
         top, bottom = start.y + HEIGHT, end.y
         if x0 == x1:
@@ -137,5 +143,6 @@ def draw(
     """The whole definition with what the run passed. `labels` by step name."""
     pen = _Pen(passed, current, labels)
     pen.draw(definition.steps, 0, None)
+    pen.trace()
     width = max((node.x + node.width for node in pen.nodes), default=WIDTH) + MARGIN
     return Drawing(tuple(pen.nodes), tuple(pen.edges), width, pen.y - GAP + MARGIN)

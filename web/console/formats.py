@@ -54,6 +54,11 @@ def moment(at: datetime | None, zone: ZoneInfo, language: str) -> str:
     return format_datetime(local, pattern, locale=language)
 
 
+def exact(at: datetime | None, zone: ZoneInfo, language: str) -> str:
+    """As `moment`, with seconds."""
+    return "–" if at is None else moment(at, zone, language) + at.astimezone(zone).strftime(":%S")
+
+
 def clock(at: datetime | None, zone: ZoneInfo) -> str:
     """The time of day with seconds, for things of today: 14:03:07."""
     return "–" if at is None else at.astimezone(zone).strftime("%H:%M:%S")

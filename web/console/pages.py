@@ -99,6 +99,7 @@ def _formats(visit: Visit) -> dict[str, Any]:
     zone, language = visit.business.zone, visit.operator.language.value
     return {
         "moment": lambda at: formats.moment(at, zone, language),
+        "exact": lambda at: formats.exact(at, zone, language),
         "clock": lambda at: formats.clock(at, zone),
         "ago": lambda at: formats.ago(at, language),
         "duration": lambda start, end: formats.duration(start, end, language),

@@ -32,7 +32,7 @@ from web.console.edge import ConsoleRoute
 from web.console.pages import page
 from web.console.raw import as_json
 from web.console.visit import Needs, Visit
-from workflows.language.definition import Call, Definition
+from workflows.language.definition import Call, Definition, End, Raise
 from workflows.language.definition import steps_of as all_steps
 from workflows.language.plan import plan_of_text
 
@@ -153,7 +153,7 @@ def run_context(visit: Visit, run_id: str, *, done: str | None = None) -> RunPag
         title=title,
         subject_label=label,
         subject_href=href,
-        drawing=draw(definition, _passed(rows), _current(run), labels) if definition else None,
+        drawing=draw(definition, _passed(rows, run, definition), _current(run), labels) if definition else None,
         steps=_step_views(rows, labels, names, visit),
         repairs=tuple((one, names.get(one.actor, one.actor)) for one in repairs),
         undo_order=tuple(_undo_names(rows, visit)),
@@ -191,8 +191,14 @@ def _subject(session: Session, visit: Visit, run: ProcessRun) -> tuple[str | Non
     return order.number, f"{visit.path}/orders/{order.id}"
 
 
-def _passed(rows: list[ProcessStep]) -> dict[str, Passed]:
-    return {row.path: Passed("undone" if row.undone_at else row.status, row.attempt) for row in rows}
+def _passed(rows: list[ProcessStep], run: ProcessRun, definition: Definition) -> dict[str, Passed]:
+    """What the journal says of each step; an end leaves no row, the run's outcome tells which it was."""
+    found = {row.path: Passed("undone" if row.undone_at else row.status, row.attempt) for row in rows}
+    if run.status == RunStatus.ENDED:
+        ends = [s for s in all_steps(definition.steps) if isinstance(s, End | Raise) and s.outcome == run.outcome]
+        if len(ends) == 1:
+            found.setdefault(ends[0].name, Passed("done" if isinstance(ends[0], End) else "refused"))
+    return found
 
 
 def _current(run: ProcessRun) -> str | None:

@@ -108,7 +108,8 @@ def receipt(
     wording: Wording,
 ) -> Receipt:
     """`names` by sku, `told` by release id."""
-    views = [_verdict(verdict, told.get(verdict.release_id), wording) for verdict in verdicts]
+    ordered = sorted(verdicts, key=_how_far)
+    views = [_verdict(verdict, told.get(verdict.release_id), wording) for verdict in ordered]
     almost = [view for view in views if view.outcome in ALMOST and view.missing]
     return Receipt(
         currency=quote.currency,
@@ -124,6 +125,12 @@ def receipt(
         almost=tuple(almost),
         others=tuple(view for view in views if view.outcome not in GIVING and view not in almost),
     )
+
+
+def _how_far(verdict: RuleVerdict) -> tuple[bool, int]:
+    """Rules that missed by an amount first, the nearest on top; the others in their own order."""
+    difference = verdict.failed.difference if verdict.failed else None
+    return difference is None, abs(difference or 0)
 
 
 def _line(line: QuoteLine, names: Mapping[str, str], told: Mapping[str, Told], wording: Wording) -> LineView:

@@ -65,6 +65,7 @@ class ReviewPage:
     who_submit: tuple[str, ...]
     who_approve: tuple[str, ...]
     moved: bool
+    rule_names: dict[str, str]
     done: str | None = None
     error: str | None = None
     error_mend: str | None = None
@@ -199,6 +200,7 @@ def _show(
         who_submit=visit.who_may(Action.SUBMIT_RULES.value),
         who_approve=tuple(n for n in visit.who_may(Action.APPROVE_RULES.value) if n != visit.operator.name),
         moved=draft is not None and draft.based_on_release_id != rule_set.live_release_id,
+        rule_names={rule.id: rule.name for rule in opening.document.rules},
         done=done,
         error=error,
         error_mend=error_mend,

@@ -117,13 +117,11 @@ def _wrong(session: Session, visit: Visit) -> tuple[Matter, ...]:
     if late:
         found.append(Matter("warn", "late", late, "", "", None, f"{visit.path}/processes?status=starting"))
     if visit.may(Action.SEE_MONEY.value):
-        for balance in trial_balance(session, here):
-            if balance.difference_minor:
-                found.append(
-                    Matter(
-                        "bad", "ledger", 1, balance.currency, str(balance.difference_minor), None, f"{visit.path}/money"
-                    )
-                )
+        found += [
+            Matter("bad", "ledger", 1, off.currency, str(off.difference_minor), None, f"{visit.path}/money")
+            for off in trial_balance(session, here)
+            if off.difference_minor
+        ]
     return tuple(found)
 
 
