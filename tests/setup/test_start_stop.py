@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from tests.conftest import free_port
-from zhongtai.processes import ended, recall
+from zhongtai.processes import ended, is_alive, recall
 from zhongtai.state import State
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,13 +165,13 @@ def test_after_a_killed_supervisor_the_next_start_ends_what_was_left_and_keeps_t
     supervisor = left.pop("supervisor")
     supervisor.send_signal(signal.SIGKILL)
     assert ended(supervisor, within_s=10)
-    assert all(process.is_running() for process in left.values())
+    assert all(is_alive(process) for process in left.values())
     started_at = time.monotonic()
     answer = installed.run("start")
     assert answer.returncode == 0, answer.stdout
     assert "An earlier run was killed and had left" in answer.stdout
     assert time.monotonic() - started_at < READY_QUICKLY_S * 2
-    assert not any(process.is_running() for process in left.values() if process.status() != psutil.STATUS_ZOMBIE)
+    assert not any(is_alive(process) for process in left.values())
     assert installed.buy().json()["order_id"] == order
 
 
