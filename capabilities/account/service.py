@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from capabilities.account.contract import AccountRef, Origin, Phase, Side, Transfer, TransferRequest
 from capabilities.account.models import SLOTS, AccountRow, BalanceRow, EntryRow, TransferRow
@@ -69,15 +69,14 @@ def post_transfers(session: Session, requests: Sequence[TransferRequest], *, ori
 
 def expire_pending(session: Session, *, origin: Origin, limit: int = 500) -> int:
     """Let pending transfers that ran out expire, oldest first; returns how many."""
-    resolved = select(TransferRow.pending_id).where(TransferRow.pending_id.is_not(None))
+    resolving = aliased(TransferRow)
+    is_resolved = select(resolving.id).where(resolving.pending_id == TransferRow.id).exists()
     overdue = session.scalars(
         select(TransferRow)
-        .where(
-            TransferRow.phase == Phase.PENDING.value, TransferRow.expires_at <= now(), TransferRow.id.not_in(resolved)
-        )
+        .where(TransferRow.phase == Phase.PENDING.value, TransferRow.expires_at <= now(), ~is_resolved)
         .order_by(TransferRow.expires_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=TransferRow)
     ).all()
     if overdue:
         post_transfers(

@@ -63,7 +63,7 @@ class SimulatedActRow(BusinessRow, Base):
     key: Mapped[str] = mapped_column(primary_key=True)
     action: Mapped[str]
     payment_id: Mapped[str] = mapped_column(index=True)
-    authorization_key: Mapped[str | None]
+    authorization_key: Mapped[str | None] = mapped_column(index=True)
     amount_minor: Mapped[int]
     currency: Mapped[str]
     method: Mapped[str]

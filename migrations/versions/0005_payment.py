@@ -83,6 +83,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_simulated_provider_act")),
     )
     op.create_index(
+        op.f("ix_simulated_provider_act_authorization_key"),
+        "simulated_provider_act",
+        ["authorization_key"],
+        unique=False,
+    )
+    op.create_index(
         op.f("ix_simulated_provider_act_payment_id"), "simulated_provider_act", ["payment_id"], unique=False
     )
     op.execute(REFUSE_CHANGE)
@@ -91,6 +97,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index(op.f("ix_simulated_provider_act_payment_id"), table_name="simulated_provider_act")
+    op.drop_index(op.f("ix_simulated_provider_act_authorization_key"), table_name="simulated_provider_act")
     op.drop_table("simulated_provider_act")
     op.drop_index(op.f("ix_payment_event_payment_id"), table_name="payment_event")
     op.drop_table("payment_event")

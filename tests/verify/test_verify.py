@@ -112,3 +112,28 @@ def test_a_break_is_told_in_a_sentence(world):
     broken_on_purpose(world, "UPDATE stock SET reserved = 1 WHERE sku = 'tea'")
 
     assert broken(world)[31] == ["stock of retail/tea: 96 on hand, 1 reserved, open reservations 0"]
+
+
+def test_a_refund_asked_before_its_capture_is_known_breaks_nothing(world):
+    """A person undoes a checkout while the provider has not said whether it captured."""
+    world.execute(text("SET LOCAL session_replication_role = replica"))
+    broken_on_purpose(world, "DELETE FROM payment_event WHERE kind = 'charge_success'")
+    event = "business, payment_id, kind, reference, amount_minor, occurred_at, recorded_at, is_counted, actor, correlation_id"
+    asked = event.replace("kind", "'refund_request'", 1).replace("reference", "'ref'", 1)
+    broken_on_purpose(
+        world,
+        f"INSERT INTO payment_event ({event}) SELECT {asked} FROM payment_event WHERE kind = 'charge_request'",  # noqa: S608
+    )
+
+    assert 9 not in broken(world)
+
+
+def test_a_step_that_was_asked_again_with_other_input_breaks_nothing(world):
+    broken_on_purpose(
+        world,
+        "INSERT INTO process_step (business, run_id, path, iteration, revision, attempt, kind, status, actor, started_at)"
+        " SELECT business, run_id, path, iteration, 1, 1, kind, 'done', actor, started_at FROM process_step",
+    )
+    broken_on_purpose(world, "UPDATE process_step SET status = 'started' WHERE revision = 0")
+
+    assert broken(world) == {}

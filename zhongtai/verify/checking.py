@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Protocol
 
 from sqlalchemy import text
@@ -70,8 +69,3 @@ class Examination:
             if told is not None and len(broken) < MOST_TOLD:
                 broken.append(told)
         return InvariantResult(self.number, self.name, rows, broken)
-
-
-def first(items: Iterable[str], most: int = 3) -> str:
-    """The first few of them, for a sentence."""
-    return ", ".join(islice(items, most))

@@ -35,7 +35,9 @@ ON_A_LIST = Statement(
     UNION ALL
     SELECT 'run ' || r.id || ' ended with step ' || s.path || ' still asking outside'
     FROM process_run r JOIN process_step s ON s.run_id = r.id
-    WHERE r.status = 'ended' AND s.status = 'started' AND s.undone_at IS NULL
+    WHERE r.status = 'ended' AND s.status = 'started' AND s.undone_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM process_step later WHERE later.run_id = s.run_id AND later.path = s.path
+            AND later.iteration = s.iteration AND later.revision > s.revision)
     UNION ALL
     SELECT 'order ' || o.number || ' is ' || o.status || ', and its run is '
         || CASE WHEN r.id IS NULL THEN 'unknown' ELSE 'over' END
