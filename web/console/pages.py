@@ -19,6 +19,7 @@ from web.console import formats
 from web.console.badges import badge_of
 from web.console.texts import Note, translations
 from web.console.visit import Visit
+from web.console.words import word_of
 
 WEB = Path(__file__).parent.parent
 STATIC = WEB / "static"
@@ -55,6 +56,7 @@ def environment(language: Language) -> Environment:
         money=formats.money,
         rate=formats.rate,
         short_id=formats.short_id,
+        word=lambda code: texts.ugettext(word_of(code)),
         say=lambda note: note.say(language) if isinstance(note, Note) else texts.ugettext(note),
     )
     return made

@@ -22,6 +22,7 @@ from activities.journal.queries import (
     steps_of,
 )
 from capabilities.kernel.database import transaction
+from capabilities.kernel.decision import decisions
 from capabilities.kernel.errors import MissingError
 from capabilities.transaction.queries import find_order
 from web.access.permissions import Action
@@ -31,8 +32,10 @@ from web.console.diagram import Drawing, Passed, draw
 from web.console.edge import ConsoleRoute
 from web.console.pages import page
 from web.console.raw import as_json
+from web.console.texts import N_, translations
 from web.console.visit import Needs, Visit
-from workflows.language.definition import Call, Definition, End, Raise
+from web.console.words import word_of
+from workflows.language.definition import Call, Decide, Definition, End, Raise, Reply, Step, Wait
 from workflows.language.definition import steps_of as all_steps
 from workflows.language.plan import plan_of_text
 
@@ -173,13 +176,32 @@ def visit_language(visit: Visit, en: str, zh: str) -> str:
 
 
 def step_labels(definition: Definition, visit: Visit) -> dict[str, str]:
-    """Business words for steps: those of the operation they call, else their own name."""
-    known = known_operations()
-    labels = {}
-    for step in all_steps(definition.steps):
-        found = known.get(step.operation) if isinstance(step, Call) else None
-        labels[step.name] = visit_language(visit, found.en, found.zh) if found else step.name.replace("_", " ")
-    return labels
+    """Business words for steps: of the operation or decision, of what they do; a switch keeps its own name."""
+    return {step.name: _step_label(step, visit) for step in all_steps(definition.steps)}
+
+
+def _step_label(step: Step, visit: Visit) -> str:
+    texts = translations(visit.operator.language)
+    own = step.name.replace("_", " ")
+    match step:
+        case Call():
+            found = known_operations().get(step.operation)
+            return visit_language(visit, found.en, found.zh) if found else own
+        case Decide():
+            decision = decisions().get(step.decision)
+            return visit_language(visit, decision.en, decision.zh) if decision else own
+        case Reply():
+            return texts.ugettext(N_("answer the caller (%(status)s)")) % {"status": step.status}
+        case Wait(event=str(event)):
+            return texts.ugettext(N_("wait for %(what)s")) % {"what": texts.ugettext(word_of(event))}
+        case Wait():
+            return texts.ugettext(N_("wait %(seconds)s s")) % {"seconds": step.seconds}
+        case Raise():
+            return texts.ugettext(N_("refuse: %(outcome)s")) % {"outcome": texts.ugettext(word_of(step.outcome))}
+        case End():
+            return texts.ugettext(N_("end: %(outcome)s")) % {"outcome": texts.ugettext(word_of(step.outcome))}
+        case _:
+            return own
 
 
 def _subject(session: Session, visit: Visit, run: ProcessRun) -> tuple[str | None, str | None]:
