@@ -56,30 +56,24 @@ class Network:
         # two threads in one network without a lock: 94 % wrong answers
         with self._lock:
             try:
-                return self._ask(fact)
+                return _matches(self._handle or self._build(), fact)
             except (OddAnswerError, durable.error) as odd:
-                _LOG.warning("network %s answered oddly (%s): it is built anew", self.name, odd)
-            self._dispose()
-            try:
-                return self._ask(fact)
-            except (OddAnswerError, durable.error) as odd:
+                return self._ask_anew(fact, odd)
+            except BaseException:
+                # interrupted between start and complete, the network would say nothing for 61 s, without an error
                 self._dispose()
-                raise UnavailableError(
-                    "rules.engine_failed", f"The rule engine cannot decide: {odd}.", mend="Try again."
-                ) from odd
+                raise
 
-    def _ask(self, fact: str) -> tuple[str, ...] | list[str]:
-        handle = self._handle
-        if handle is None:
-            handle = self._build()
+    def _ask_anew(self, fact: str, odd: Exception) -> tuple[str, ...] | list[str]:
+        _LOG.warning("network %s answered oddly (%s): it is built anew", self.name, odd)
+        self._dispose()
         try:
-            return _matches(handle, fact)
-        except (OddAnswerError, durable.error):
-            raise
-        except BaseException:
-            # interrupted between start and complete, the network would say nothing for 61 s, without an error
+            return _matches(self._build(), fact)
+        except (OddAnswerError, durable.error) as again:
             self._dispose()
-            raise
+            raise UnavailableError(
+                "rules.engine_failed", f"The rule engine cannot decide: {again}.", mend="Try again."
+            ) from again
 
     def _build(self) -> int:
         handle = durable.create_ruleset(self.name, self.definition)

@@ -25,6 +25,9 @@ NETWORK_ROWS = 32
 NETWORK_LIMIT = 60
 """Rows a network may have: beyond 64 matching at one node the engine refuses."""
 
+GROUP_ROWS = 4
+"""Neighbouring rows without a key that share a box inside their network."""
+
 MAX_KEY_LIST = 16
 """A list of at most so many values may serve as key, one row a value; a longer one is a membership."""
 
@@ -68,10 +71,14 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """The networks of one grain and stage. `keyed`: field to value to networks; `broad`: networks found by their boxes."""
+    """The networks of one grain and stage.
+
+    `keyed`: field to value to the network that holds this key, with the box around the key's own rows. `broad`: networks
+    without a key, found by their boxes.
+    """
 
     networks: tuple[NetworkPlan, ...]
-    keyed: Mapping[str, Mapping[Any, tuple[int, ...]]]
+    keyed: Mapping[str, Mapping[Any, tuple[int, Box]]]
     broad: tuple[tuple[int, Box], ...]
 
 
@@ -89,11 +96,11 @@ def plan_index(alternatives: Alternatives) -> IndexPlan:
         return IndexPlan(networks, {}, tuple((i, Box({})) for i in range(len(networks))))
     groups, broad = _by_key(rows)
     plans: list[NetworkPlan] = []
-    keyed: dict[str, dict[Any, tuple[int, ...]]] = defaultdict(dict)
+    keyed: dict[str, dict[Any, tuple[int, Box]]] = defaultdict(dict)
     for field, batch in _packed(groups):
-        for point, _ in batch:
-            value = _as_fact(point, alternatives.fields[field].kind)
-            keyed[field][value] = (*keyed[field].get(value, ()), len(plans))
+        for point, members in batch:
+            box = box_of([member.row for member in members], without=field)
+            keyed[field][_as_fact(point, alternatives.fields[field].kind)] = (len(plans), box)
         packed = [row for _, members in batch for row in members]
         plans.append(plan_network(packed, field, alternatives.fields, short))
     boxes: list[tuple[int, Box]] = []
@@ -101,7 +108,7 @@ def plan_index(alternatives: Alternatives) -> IndexPlan:
     for start in range(0, len(broad), NETWORK_ROWS):
         chunk = broad[start : start + NETWORK_ROWS]
         boxes.append((len(plans), box_of([member.row for member in chunk])))
-        plans.append(plan_network(chunk, None, alternatives.fields, short))
+        plans.append(plan_network(chunk, None, alternatives.fields, short, grouped=True))
     return IndexPlan(tuple(plans), {field: dict(found) for field, found in keyed.items()}, tuple(boxes))
 
 
@@ -171,11 +178,11 @@ def _packed(
 # --- boxes --------------------------------------------------------------------------------------------------------
 
 
-def box_of(rows: Sequence[Row]) -> Box:
+def box_of(rows: Sequence[Row], *, without: str | None = None) -> Box:
     """The smallest box around the rows, on fields that every row asks about."""
     sides: dict[str, Domain] = {}
     shared = set.intersection(*({subject for subject in row if isinstance(subject, str)} for row in rows))
-    for field in sorted(shared):
+    for field in sorted(shared - {without}):
         domains = [row[field] for row in rows]
         if any(domain.missing for domain in domains):
             continue
@@ -227,15 +234,31 @@ def _ranks(rows: Sequence[MergedRow], field: str) -> list[int]:
 
 
 def plan_network(
-    members: Sequence[MergedRow], key: str | None, fields: Mapping[str, FieldType], short: Mapping[str, str]
+    members: Sequence[MergedRow],
+    key: str | None,
+    fields: Mapping[str, FieldType],
+    short: Mapping[str, str],
+    *,
+    grouped: bool = False,
 ) -> NetworkPlan:
-    """The engine's definition of up to `NETWORK_LIMIT` rows, and the projection of a fact to what they ask."""
-    members = sorted(members, key=lambda member: str(row_key(member.row)))
+    """The engine's definition of up to `NETWORK_LIMIT` rows, and the projection of a fact to what they ask.
+
+    `grouped`: neighbouring rows begin with the box around them. The engine shares what begins alike, so that it leaves
+    the whole group at one comparison: a third of the time where rows have nothing but ranges.
+    """
+    if not grouped:
+        members = sorted(members, key=lambda member: str(row_key(member.row)))
     codes, memberships, asked = _collect(members)
-    rows: dict[str, Any] = {
-        str(i): {"all": [{"m": {"$and": [{"k": 1}, *_conditions(member.row, key, short, codes, memberships)]}}]}
-        for i, member in enumerate(members)
-    }
+    rows: dict[str, Any] = {}
+    for i, member in enumerate(members):
+        group = members[i // GROUP_ROWS * GROUP_ROWS : (i // GROUP_ROWS + 1) * GROUP_ROWS] if grouped else ()
+        conditions = [
+            {"k": 1},
+            *_around(group, short, frozenset(asked)),
+            *_conditions(member.row, key, short, codes, memberships),
+        ]
+        distinct = {json.dumps(condition): condition for condition in conditions}
+        rows[str(i)] = {"all": [{"m": {"$and": list(distinct.values())}}]}
     rows["w"] = {"all": [{"m": {"k": 2}}]}
     definition = json.dumps(rows, separators=(",", ":"))
     tables, numbers = [], []
@@ -250,6 +273,19 @@ def plan_network(
     content = hashlib.sha256(f"{definition}{tables}{numbers}".encode()).hexdigest()
     answers = tuple(member.positions for member in members)
     return NetworkPlan(content[:32], definition, tuple(numbers), tuple(tables), answers)
+
+
+def _around(group: Sequence[MergedRow], short: Mapping[str, str], asked: frozenset[str]) -> Iterable[dict[str, Any]]:
+    """The box around neighbours as conditions, on fields that are sent themselves."""
+    if not group:
+        return ()
+    sides = box_of([member.row for member in group]).sides
+    around = [(field, side.spans[0]) for field, side in sides.items() if isinstance(side, Numbers) and field in asked]
+    ends = [(field, low, high) for field, (low, high) in around if (low, high) != (LOWEST, HIGHEST)]
+    return [
+        *({"$gte": {short[field]: low}} for field, low, _ in ends if low != LOWEST),
+        *({"$lte": {short[field]: high}} for field, _, high in ends if high != HIGHEST),
+    ]
 
 
 def _collect(

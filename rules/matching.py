@@ -10,7 +10,7 @@ from capabilities.kernel.decision import FieldKind
 from capabilities.kernel.errors import InvalidError
 from rules.compile import Alternatives, compile_document
 from rules.document import RuleSetDocument
-from rules.domain import LIMIT, Numbers, Texts, within_limits
+from rules.domain import HIGHEST, LIMIT, LOWEST, Numbers, Texts, within_limits
 from rules.engine import Network, network_of
 from rules.index import Box, IndexPlan, NetworkPlan, plan_index, short_names
 from rules.projection import Table, number_text
@@ -23,13 +23,15 @@ _HEAD = '{"id":"1","k":1'
 class Asked:
     """One network as a place asks it: where in the place's values its fields are, and what its rows stand for."""
 
-    __slots__ = ("answers", "network", "numbers", "tables")
+    __slots__ = ("answers", "network", "numbers", "tables", "template")
 
     def __init__(self, plan: NetworkPlan, slots: Mapping[str, int], number_slots: Mapping[str, int]) -> None:
         self.network: Network = network_of(plan.name, plan.definition)
         self.tables = tuple((slots[spec.field], Table(spec)) for spec in plan.tables)
-        self.numbers = tuple(number_slots[field] for field, _ in plan.numbers)
+        self.numbers = tuple((slots[field], number_slots[field]) for field, _ in plan.numbers)
         self.answers = {str(row): positions for row, positions in enumerate(plan.answers)}
+        numbers = "".join(f',"{short}":%d' for _, short in plan.numbers)
+        self.template = f"{_HEAD}{'%s' * len(plan.tables)}{numbers}}}"
 
 
 class Bitmaps:
@@ -102,54 +104,101 @@ class Place:
         slots = {name: i for i, name in enumerate(names)}
         numbers = sorted({field for network in plan.networks for field, _ in network.numbers})
         self.names = tuple(names)
-        self.numbers = tuple((slots[name], name, short[name], f',"{short[name]}":') for name in numbers)
+        self.numbers = tuple((name, short[name]) for name in numbers)
+        self.number_slots = tuple(slots[name] for name in numbers)
         number_slots = {name: i for i, name in enumerate(numbers)}
         self.asked = tuple(Asked(network, slots, number_slots) for network in plan.networks)
         self.always = alternatives.always
-        self.keyed = tuple((slots[field], found) for field, found in plan.keyed.items())
         self.only = self.asked[0] if len(self.asked) == 1 else None
         # dates come as text and stay outside the boxes: a box only leaves out what cannot match
         boxed = {name: slot for name, slot in slots.items() if alternatives.fields[name].kind is not FieldKind.DATE}
+        self.keyed = tuple(
+            (
+                slots[field],
+                {value: (self.asked[network], *_sides(box, boxed)) for value, (network, box) in found.items()},
+            )
+            for field, found in plan.keyed.items()
+        )
         self.bitmaps = Bitmaps(plan.broad, boxed) if plan.broad and self.only is None else None
 
     def fire(self, facts: Facts) -> tuple[int, ...]:
         """Positions of the rules that hold, ascending."""
         try:
-            return self._fire(facts)
+            values = list(map(facts.get, self.names))
+            wanted = self._wanted(values)
+            return self._answer(wanted, values) if wanted else self.always
         except TypeError as error:
             raise InvalidError("rules.fact_wrong", f"A fact has a value of the wrong kind: {error}.") from error
 
-    def _fire(self, facts: Facts) -> tuple[int, ...]:
-        get = facts.get
-        values = [get(name) for name in self.names]
-        numbers = []
-        for slot, name, short, prefix in self.numbers:
-            value = values[slot]
-            if value.__class__ is int and -LIMIT <= value <= LIMIT:
-                numbers.append(f"{prefix}{value}")
-            else:
-                numbers.append(number_text(name, short, value))
+    def _wanted(self, values: Sequence[Any]) -> Sequence[Asked]:
+        """The networks in which something may match."""
         if self.only is not None:
-            return self._answer((self.only,), values, numbers)
-        wanted: list[int] = []
+            return (self.only,)
+        wanted: list[Asked] = []
         for slot, found in self.keyed:
-            wanted.extend(found.get(values[slot], ()))
+            entry = found.get(values[slot])
+            if entry is None:
+                continue
+            asked, numbers, texts = entry
+            for side, low, high in numbers:
+                value = values[side]
+                if value is None or not low <= value <= high:
+                    break
+            else:
+                for side, members in texts:
+                    if values[side] not in members:
+                        break
+                else:
+                    wanted.append(asked)
         if self.bitmaps is not None:
-            wanted.extend(self.bitmaps.find(values))
-        asked = self.asked
-        return self._answer([asked[i] for i in wanted], values, numbers)
+            wanted.extend([self.asked[i] for i in self.bitmaps.find(values)])
+        return wanted
 
-    def _answer(self, wanted: Sequence[Asked], values: Sequence[Any], numbers: Sequence[str]) -> tuple[int, ...]:
+    def _answer(self, wanted: Sequence[Asked], values: Sequence[Any]) -> tuple[int, ...]:
+        odd = False
+        for slot in self.number_slots:
+            value = values[slot]
+            if value.__class__ is not int or not -LIMIT <= value <= LIMIT:
+                odd = True
         fired: list[int] = []
         for asked in wanted:
-            coded = [table[values[slot]] for slot, table in asked.tables]
-            plain = [numbers[number] for number in asked.numbers]
+            if odd:
+                text = self._odd_text(asked, values)
+            else:
+                coded = [table[values[slot]] for slot, table in asked.tables]
+                coded += [values[slot] for slot, _ in asked.numbers]
+                text = asked.template % tuple(coded)
             answers = asked.answers
-            for name in asked.network.ask("".join((_HEAD, *coded, *plain, "}"))):
-                fired.extend(answers[name])
-        if not fired:
-            return self.always
-        return tuple(sorted({*fired, *self.always}))
+            for name in asked.network.ask(text):
+                fired += answers[name]
+        if len(fired) > 1 or self.always:
+            return tuple(sorted({*fired, *self.always}))
+        return tuple(fired)
+
+    def _odd_text(self, asked: Asked, values: Sequence[Any]) -> str:
+        """The fact where some number is missing, beyond the limits, or no number at all."""
+        coded = [table[values[slot]] for slot, table in asked.tables]
+        plain = [number_text(*self.numbers[number], values[slot]) for slot, number in asked.numbers]
+        return "".join((_HEAD, *coded, *plain, "}"))
+
+
+def _sides(
+    box: Box, slots: Mapping[str, int]
+) -> tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, frozenset[str]], ...]]:
+    """A box as quick comparisons; beyond the limits everything is the same, so ends there are open."""
+    numbers = tuple(
+        (slots[field], _far(side.spans[0][0], LOWEST), _far(side.spans[-1][1], HIGHEST))
+        for field, side in box.sides.items()
+        if field in slots and isinstance(side, Numbers)
+    )
+    texts = tuple(
+        (slots[field], side.values) for field, side in box.sides.items() if field in slots and isinstance(side, Texts)
+    )
+    return numbers, texts
+
+
+def _far(end: int, limit: int) -> int:
+    return end * 10**30 if end == limit else end
 
 
 class CompiledRelease:

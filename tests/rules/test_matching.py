@@ -99,7 +99,8 @@ def test_rows_are_packed_by_their_rarest_equality_and_a_key_is_never_split():
     assert plan.broad == ()
     assert set(plan.keyed) == {"line.sku"}
     assert len(plan.keyed["line.sku"]) == 200
-    assert all(len(networks) == 1 for networks in plan.keyed["line.sku"].values())
+    assert {network for network, _ in plan.keyed["line.sku"].values()} == set(range(len(plan.networks)))
+    assert sum(len(network.answers) for network in plan.networks) == len(found.rows)
     assert all(len(network.answers) <= NETWORK_ROWS for network in plan.networks)
 
 
