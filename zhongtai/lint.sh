@@ -11,7 +11,7 @@ check() {
 check format .venv/bin/ruff format --check --quiet .
 check ruff .venv/bin/ruff check --quiet .
 check mypy .venv/bin/mypy --no-error-summary
-check imports .venv/bin/lint-imports --no-timing
+check imports .venv/bin/lint-imports --no-logo
 check migrations .venv/bin/python -m zhongtai check-migrations
 if [ -n "$failed" ]; then
     echo "lint: not passed:$failed" >&2

@@ -123,7 +123,7 @@ def await_temporal(
     namespace: str = "default",
     process: subprocess.Popen[bytes] | None = None,
     log_file: Path | None = None,
-    within_s: float = 30.0,
+    within_s: float = 60.0,
 ) -> None:
     """Wait until the server at `address` answers and knows the namespace. Raises `UnavailableError` with the reason."""
     where = f" Its log: {log_file}." if log_file is not None else ""

@@ -35,6 +35,8 @@ SUPERVISOR = "supervisor"
 READY = "Zhongtai is ready"
 STOP_RANKS = [["web", "shop"], ["worker"], ["Temporal"], ["PostgreSQL"]]
 """Who asks stops first, then who works, then what both stand on."""
+READY_WITHIN_S = 180.0
+"""A laptop that does other things besides may need long; what has ended is told at once anyway."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -164,12 +166,12 @@ class Installation:
         for child in started:
             self.supervisor.start(child)
         own = f"http://{settings.host}:{settings.port}"
-        self.supervisor.await_ready(web, lambda: readiness.page_trouble(f"{own}/healthz"), within_s=60)
+        self.supervisor.await_ready(web, lambda: readiness.page_trouble(f"{own}/healthz"), within_s=READY_WITHIN_S)
         for worker in workers:
-            self.supervisor.await_ready(worker, self._worker_trouble(worker), within_s=60)
+            self.supervisor.await_ready(worker, self._worker_trouble(worker), within_s=READY_WITHIN_S)
         if self.settings.demo:
             address = f"http://127.0.0.1:{settings.shop_port}/"
-            self.supervisor.await_ready(shop, lambda: readiness.page_trouble(address), within_s=60)
+            self.supervisor.await_ready(shop, lambda: readiness.page_trouble(address), within_s=READY_WITHIN_S)
 
     def _worker_trouble(self, worker: ChildProcess) -> Callable[[], str | None]:
         def trouble() -> str | None:
