@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import uvicorn
 
 from frontends.retail.app import create_shop
-from frontends.retail.settings import read_settings
+from frontends.retail.settings import NotConfiguredError, read_settings
 
 
 def main() -> None:
-    shop = read_settings()
+    try:
+        shop = read_settings()
+    except NotConfiguredError as missing:
+        sys.exit(str(missing))
     uvicorn.run(create_shop(shop), host=shop.host, port=shop.port, log_level="warning", server_header=False)
 
 

@@ -114,6 +114,21 @@ async def read_order(request: Request, order_id: str, thanks: int = 0) -> HTMLRe
     return pages.page(request, "order.html", order=order, is_thanked=bool(thanks))
 
 
+@router.post("/orders/{order_id}/again")
+async def buy_again(request: Request, order_id: str) -> Response:
+    """Put what an order held into the cart once more: after a refusal, or because it was good."""
+    platform: Platform = request.app.state.platform
+    pages: Pages = request.app.state.pages
+    if order_id not in _orders_of(request):
+        return pages.page(request, "problem.html", status=404, key="problem.not_found", detail=None)
+    order = await platform.order(order_id)
+    cart = _cart_of(request)
+    for line in order["lines"]:
+        if line["kind"] == "goods":
+            cart = cart.adding(line["sku"], line["quantity"])
+    return _keep_cart(request, RedirectResponse("/cart", 303), cart)
+
+
 @router.get("/waiting/{run_id}")
 async def wait(request: Request, run_id: str) -> Response:
     """A checkout whose end is not known yet: asks again by itself, and goes on to the order once it is."""
@@ -145,7 +160,8 @@ async def wait(request: Request, run_id: str) -> Response:
 _NOTICES = {
     "transaction.total_changed": "problem.total_changed",
     "payment.declined": "problem.declined",
-    "transaction.stock_exhausted": "problem.stock",
+    "payment.capture_failed": "problem.declined",
+    "transaction.stock_short": "problem.stock",
 }
 
 
@@ -158,7 +174,8 @@ async def _after(request: Request, cart: Cart, outcome: Outcome) -> Response:
         run_id = str(outcome.body.get("run_id") or outcome.last_id)
         answer = _keep_cart(request, RedirectResponse(f"/waiting/{run_id}", 303), cart.emptied())
         return _keep_orders(request, answer, [*_without(_orders_of(request), run_id), run_id])
-    notice = (_NOTICES.get(str(outcome.body.get("code")), "problem.other"), outcome.body.get("detail"))
+    key = _NOTICES.get(str(outcome.body.get("code")), "problem.other")
+    notice = (key, outcome.body.get("detail") if key == "problem.other" else None)
     # The attempt has ended: paying again is a new one.
     status = outcome.status if outcome.status < 500 else 502
     return await _cart_page(request, cart, attempt=None, status=status, notice=notice)
@@ -278,8 +295,14 @@ def _cart_of(request: Request) -> Cart:
 
 def _keep_cart(request: Request, answer: Response, cart: Cart) -> Response:
     jar: Jar = request.app.state.jar
-    answer.set_cookie(COOKIE, jar.write_cart(cart), max_age=KEPT_S, httponly=True, samesite="lax")
+    answer.set_cookie(
+        COOKIE, jar.write_cart(cart), max_age=KEPT_S, httponly=True, samesite="lax", secure=_is_https(request)
+    )
     return answer
+
+
+def _is_https(request: Request) -> bool:
+    return request.url.scheme == "https"
 
 
 def _orders_of(request: Request) -> list[str]:
@@ -289,5 +312,7 @@ def _orders_of(request: Request) -> list[str]:
 
 def _keep_orders(request: Request, answer: Response, orders: list[str]) -> Response:
     jar: Jar = request.app.state.jar
-    answer.set_cookie(ORDERS, jar.write_orders(orders), max_age=KEPT_S, httponly=True, samesite="lax")
+    answer.set_cookie(
+        ORDERS, jar.write_orders(orders), max_age=KEPT_S, httponly=True, samesite="lax", secure=_is_https(request)
+    )
     return answer

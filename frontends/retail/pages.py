@@ -46,7 +46,9 @@ def money(minor: int, currency: str) -> str:
 
 def moment(text: str, language: str) -> str:
     at = datetime.fromisoformat(text).astimezone(ZONE)
-    return str(format_datetime(at, "d MMM yyyy, HH:mm" if language == "en" else "long", locale=LOCALES[language]))
+    return str(
+        format_datetime(at, "d MMM yyyy, HH:mm" if language == "en" else "y年M月d日 HH:mm", locale=LOCALES[language])
+    )
 
 
 def rate(bps: int) -> str:

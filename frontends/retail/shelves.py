@@ -80,14 +80,19 @@ async def read_picture(request: Request, sku: str) -> Response:
 
 @router.post("/settings")
 async def change_settings(
-    language: Annotated[str, Form()] = "", theme: Annotated[str, Form()] = "", back: Annotated[str, Form()] = "/"
+    request: Request,
+    language: Annotated[str, Form()] = "",
+    theme: Annotated[str, Form()] = "",
+    back: Annotated[str, Form()] = "/",
 ) -> RedirectResponse:
     """Language and appearance, kept in cookies for a year."""
     safe = back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
     answer = RedirectResponse(safe, 303)
     for name, value, known in (("language", language, LANGUAGES), ("theme", theme, THEMES)):
         if value in known:
-            answer.set_cookie(name, value, max_age=YEAR_S, httponly=True, samesite="lax")
+            answer.set_cookie(
+                name, value, max_age=YEAR_S, httponly=True, samesite="lax", secure=request.url.scheme == "https"
+            )
     return answer
 
 
