@@ -64,8 +64,9 @@ class ChildProcess:
 
     def last_words(self) -> str:
         code = self.process.returncode if self.process is not None else None
-        how = f"was killed (signal {-code})" if code is not None and code < 0 else f"ended (exit {code})"
-        return f"{how}: {last_line(self.log)} Log: {self.log}"
+        if code is not None and code < 0:  # whoever kills leaves no words in the log
+            return f"was killed (signal {-code}). Log: {self.log}."
+        return f"ended (exit {code}): {last_line(self.log)} Log: {self.log}."
 
     def ask_to_stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

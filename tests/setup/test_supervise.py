@@ -56,7 +56,7 @@ def test_a_killed_process_runs_again_and_the_terminal_says_so(tmp_path, supervis
     assert first is not None
     first.kill()
     look_until(supervisor, lambda: worker.process is not first and worker.is_alive())
-    assert said[0].startswith("worker 1 was killed (signal 9): ")
+    assert said[0].startswith("worker 1 was killed (signal 9). Log: ")
     assert said[0].endswith("Starting it again in 0.5 s.")
     assert said[1] == "worker 1 runs again."
     assert recall(tmp_path / "run")[0].pid == worker.process.pid
