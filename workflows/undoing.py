@@ -51,7 +51,11 @@ def undo_all(request: UndoRequest) -> Advanced:
 
 
 def _undo_own(request: UndoRequest, standing: Standing) -> tuple[UndoRow | None, Advanced | None]:
-    """One transaction: undo up to the next call outside; the run's end, when nothing is left."""
+    """One transaction: undo the last step that is not undone; the run's end, when nothing is left.
+
+    One step a transaction, because undo goes backwards: holding the locks of several would meet those of a batch, which
+    takes them forwards, in a deadlock.
+    """
     run = request.run
     with transaction() as session:
         found = journal.lock_run(session, run.run_id, paths=[note.path for note in request.notes])
@@ -61,13 +65,16 @@ def _undo_own(request: UndoRequest, standing: Standing) -> tuple[UndoRow | None,
         notes = journal.new_rows(found, [note_row(note) for note in request.notes])
         journal.write_steps(session, run_id=run.run_id, business=run.business, rows=notes)
         journal.update_run(session, run.run_id, status=RunStatus.UNDOING, turn=max(found.turn, request.turn))
-        for row in journal.undo_rows(session, run.run_id):
-            order = _order(request, row)
-            if order.operation.is_outside:
-                return row, None
-            standing.at(order)
-            _undo_one(session, request, row, order)
-        return None, _end(session, run, request.ending)
+        left = journal.undo_rows(session, run.run_id)
+        if not left:
+            return None, _end(session, run, request.ending)
+        order = _order(request, left[0])
+        if order.operation.is_outside:
+            return left[0], None
+        standing.at(order)
+        _undo_one(session, request, left[0], order)
+        # the last one ends the run in its own transaction
+        return None, _end(session, run, request.ending) if len(left) == 1 else None
 
 
 def _order(request: UndoRequest, row: UndoRow) -> Order:

@@ -75,9 +75,23 @@ def check_library() -> None:
             )
 
 
-def runner() -> SandboxedWorkflowRunner:
-    """The sandbox of this installation."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+def runner(*more: str) -> SandboxedWorkflowRunner:
+    """The sandbox of this installation; `more` names further packages that are pure."""
+    passed = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH, *more)
+    return SandboxedWorkflowRunner(restrictions=passed)
+
+
+def options() -> dict[str, Any]:
+    """How every worker of ours works; whoever compares another with it gives that one the same."""
+    return {
+        "no_remote_activities": True,
+        "max_cached_workflows": 2_000,
+        "max_concurrent_workflow_tasks": 64,
+        "max_concurrent_local_activities": THREADS,
+        "workflow_task_poller_behavior": PollerBehaviorSimpleMaximum(maximum=6),
+        "sticky_queue_schedule_to_start_timeout": STICKY_LIMIT,
+        "graceful_shutdown_timeout": timedelta(seconds=10),
+    }
 
 
 def make_worker(client: Client, executor: ThreadPoolExecutor, *, task_queue: str | None = None) -> Worker:
@@ -89,13 +103,7 @@ def make_worker(client: Client, executor: ThreadPoolExecutor, *, task_queue: str
         activities=[advance, undo_all, park, announce_wait, note_repair],
         activity_executor=executor,
         workflow_runner=runner(),
-        no_remote_activities=True,
-        max_cached_workflows=2_000,
-        max_concurrent_workflow_tasks=64,
-        max_concurrent_local_activities=THREADS,
-        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=6),
-        sticky_queue_schedule_to_start_timeout=STICKY_LIMIT,
-        graceful_shutdown_timeout=timedelta(seconds=10),
+        **options(),
     )
 
 
