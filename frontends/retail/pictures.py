@@ -56,7 +56,7 @@ PALETTES: tuple[tuple[str, str, str, str, str, str, str], ...] = (
     ("#efe9e1", "#d8ccbc", "#6b5847", "#524335", "#a8937d", "#3c7a64", "#fdf9f1"),
 )
 
-_DARK = {"wok": 7, "knife": 2, "earphones": 2}
+_OWN_COLOURS = {"wok": 7, "knife": 2, "earphones": 2, "fruit": 1}
 """Where a colour of the thing's own looks truer than one of its number's."""
 
 
@@ -73,7 +73,7 @@ def picture(offer: dict[str, Any]) -> str:
     sku = str(offer["sku"])
     number = int(hashlib.sha256(sku.encode()).hexdigest()[:8], 16)
     shape = shape_of(offer)
-    start, end, body, shade, light, accent, paper = PALETTES[_DARK.get(shape, number % len(PALETTES))]
+    start, end, body, shade, light, accent, paper = PALETTES[_OWN_COLOURS.get(shape, number % len(PALETTES))]
     drawn = SHAPES[shape].format(b=body, d=shade, l=light, a=accent, p=paper)
     across, down = 60 + number % 200, 50 + number // 200 % 90
     return (

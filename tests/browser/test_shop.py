@@ -15,11 +15,14 @@ import httpx
 import pytest
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.orm import Session
 
+from capabilities.kernel.database import make_engine
 from tests.conftest import free_port
 from web.api.keys import issue_key
 from zhongtai.demo import load_demo
+from zhongtai.migrate import migrate
 
 pytestmark = pytest.mark.browser
 
@@ -44,15 +47,33 @@ def executable() -> str | None:
     return None
 
 
-@pytest.fixture
-def shop(sessions: sessionmaker[Session], database_url: str, temporal_address: str, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def shop_database(database_url: str) -> Iterator[str]:
+    """A database of the shop's own with the demo's data, so that one product serves all tests of this file."""
+    name = f"shop_{os.getpid()}"
+    admin = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(database_url).set(database=name).render_as_string(hide_password=False)
+    migrate(url)
+    yield url
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(scope="module")
+def shop(shop_database: str, temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a shop over a product with the demo's data."""
-    with sessions.begin() as session:
+    engine = make_engine(shop_database)
+    with Session(engine) as session, session.begin():
         load_demo(session)
         key = issue_key(session, "retail", "shop")
+    engine.dispose()
+    folder = tmp_path_factory.mktemp("shop")
     web_port, shop_port = free_port(), free_port()
     environment = os.environ | {
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": shop_database,
         "TEMPORAL_ADDRESS": temporal_address,
         "ZHONGTAI_TASK_QUEUE": f"shop-{web_port}",
         "ZHONGTAI_API_URL": f"http://127.0.0.1:{web_port}",
@@ -62,7 +83,7 @@ def shop(sessions: sessionmaker[Session], database_url: str, temporal_address: s
     }
     web = ["-m", "uvicorn", "web.app:create_app", "--factory", "--port", str(web_port), "--log-level", "warning"]
     commands = {"web": web, "worker": ["-m", "workflows.worker"], "shop": ["-m", "frontends.retail"]}
-    logs = {name: (tmp_path / f"{name}.log").open("w") for name in commands}
+    logs = {name: (folder / f"{name}.log").open("w") for name in commands}
     running = [
         subprocess.Popen([sys.executable, *command], env=environment, stdout=logs[name], stderr=subprocess.STDOUT)
         for name, command in commands.items()
@@ -116,6 +137,7 @@ def visit(chromium: Browser, **how: Any) -> tuple[BrowserContext, Page, list[str
 
 def look(page: Page, name: str) -> None:
     """Take the picture, and require that nothing on it is closed to anybody."""
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_load_state("networkidle")
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"shop-{name}.png", full_page=True)
