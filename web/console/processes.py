@@ -180,7 +180,7 @@ def step_labels(definition: Definition, visit: Visit) -> dict[str, str]:
     return {step.name: _step_label(step, visit) for step in all_steps(definition.steps)}
 
 
-def _step_label(step: Step, visit: Visit) -> str:
+def _step_label(step: Step, visit: Visit) -> str:  # noqa: PLR0911 - one line a kind of step reads best
     texts = translations(visit.operator.language)
     own = step.name.replace("_", " ")
     match step:

@@ -7,14 +7,17 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.orm import Session, sessionmaker
 
 from capabilities.kernel import database
-from capabilities.kernel.business import Business
-from capabilities.kernel.clock import now
 from capabilities.kernel.settings import settings
+from capabilities.transaction.contract import OfferKind
+from rules.queries import rule_sets
+from tests.builders import a_business, an_offer, live_rules
+from web.access import service
 from web.access.contract import CreateOperator, OperatorSeen, Role
 from web.access.service import create_operator
 from web.console.pages import STATIC
@@ -54,23 +57,12 @@ def console_app(
 
 
 @pytest.fixture
-def people(console_app: FastAPI, sessions: sessionmaker[Session]) -> People:
+def people(console_app: FastAPI, sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch) -> People:
     """One person of each role in retail; tourism is a line of business none of them has a role in."""
+    monkeypatch.setattr(service, "_hasher", PasswordHasher(time_cost=1, memory_cost=64))  # people are many here
     with sessions.begin() as session:
-        for code, en, zh in (("retail", "Retail", "零售"), ("tourism", "Tourism", "旅游")):
-            session.add(
-                Business(
-                    business=code,
-                    name_en=en,
-                    name_zh=zh,
-                    currency="CNY",
-                    country="CN",
-                    time_zone="Asia/Shanghai",
-                    locale="zh_CN",
-                    prices_include_tax=True,
-                    created_at=now(),
-                )
-            )
+        for code in ("retail", "tourism"):
+            a_business(session, code)
         return {
             role: create_operator(
                 session,
@@ -93,8 +85,8 @@ class Browser(TestClient):
         page = self.get("/console", follow_redirects=True)
         return re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
 
-    def submit(self, path: str, **fields: str):
-        return self.post(path, data={"csrf": self.csrf(), **fields}, follow_redirects=False)
+    def submit(self, path: str, /, headers: dict[str, str] | None = None, **fields: str | list[str]):
+        return self.post(path, data={"csrf": self.csrf(), **fields}, headers=headers, follow_redirects=False)
 
 
 @pytest.fixture
@@ -115,3 +107,31 @@ def browser_as(console_app: FastAPI, people: People) -> Callable[[Role], Browser
 @pytest.fixture
 def guest(console_app: FastAPI, people: People) -> Browser:
     return Browser(console_app)
+
+
+TEN_FROM_200 = {
+    "id": "r_ten",
+    "name": "10 % off from 200",
+    "grain": "order",
+    "stage": 30,
+    "when": {"all": [{"field": "order.subtotal_minor", "op": "gte", "value": 20000}]},
+    "effects": [{"kind": "percent_off", "rate_bps": 1000, "apply": "across"}],
+}
+VIP = {
+    "id": "r_vip",
+    "name": "VIP, 5 % more",
+    "grain": "order",
+    "stage": 30,
+    "when": {"all": [{"field": "buyer.tier", "op": "in", "value": ["vip"]}]},
+    "effects": [{"kind": "percent_off", "rate_bps": 500, "apply": "across"}],
+}
+
+
+@pytest.fixture
+def rule_set(console_app: FastAPI, people: People, sessions: sessionmaker[Session]) -> str:
+    """Live promotions of retail with two rules, and something to sell; returns the rule set's id."""
+    with sessions.begin() as session:
+        an_offer(session, "tea", price=128_00)
+        an_offer(session, "post", price=8_00, stock=None, kind=OfferKind.DELIVERY)
+        live_rules(session, TEN_FROM_200, VIP)
+        return rule_sets(session, "retail")[0].id
