@@ -6,21 +6,18 @@ order. Reading the balances is adding up their slots.
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
-from capabilities.account.contract import AccountRef, Origin, Phase, Side, Transfer, TransferRequest
-from capabilities.account.models import SLOTS, AccountRow, BalanceRow, EntryRow, TransferRow
-from capabilities.account.queries import SUMS, transfer_from
+from capabilities.account.contract import Origin, Phase, Side, Transfer, TransferRequest
+from capabilities.account.models import AccountRow, TransferRow
+from capabilities.account.queries import transfer_from
+from capabilities.account.writing import Account, Leg, add_entries, add_to_balances, add_transfers, open_accounts
 from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ConflictError, InvalidError, MissingError, PlatformError, RefusedError
 from capabilities.kernel.idempotency import canonical_sha256
@@ -28,16 +25,6 @@ from capabilities.kernel.ids import derived_id
 
 MAX_LINKED = 1_500
 """Transfers of a linked set: far more than an order has sellers, far fewer than a statement has parameters."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    """One side of a transfer in one layer; negative where a pending amount is taken back."""
-
-    account_id: str
-    side: str
-    layer: str
-    amount_minor: int
 
 
 def post_transfers(session: Session, requests: Sequence[TransferRequest], *, origin: Origin) -> tuple[Transfer, ...]:
@@ -49,19 +36,21 @@ def post_transfers(session: Session, requests: Sequence[TransferRequest], *, ori
     """
     if not 0 < len(requests) <= MAX_LINKED or len({request.id for request in requests}) != len(requests):
         raise InvalidError("account.set_invalid", f"A linked set has 1 to {MAX_LINKED} transfers with different ids.")
-    found = _existing(session, requests)
+    known = _known(session, requests)
+    found = _existing(known, requests)
     if found is not None:
         return found
     moment = now()
-    pending = _pending(session, requests, moment)
-    accounts = _accounts(session, requests)
+    pending = _pending(known, requests, moment)
     linked_id = linked_id_of(request.id for request in requests)
     rows = [_row(request, pending, linked_id, origin, moment) for request in requests]
-    legs = {row.id: _legs(row, pending.get(row.pending_id or "")) for row in rows}
-    touched = {leg.account_id for held in legs.values() for leg in held}
-    limits = _limits(session, touched, accounts)
-    write = _Write(rows, legs, accounts, limits, linked_id, moment)
-    if any(account.lowest_minor is not None for account in limits.values()):
+    write = _Write(
+        rows=rows,
+        legs={row.id: _legs(row, pending.get(row.pending_id or "")) for row in rows},
+        accounts=_accounts(session, requests, pending.values(), moment),
+        linked_id=linked_id,
+    )
+    if any(account.lowest_minor is not None for account in write.accounts.values()):
         with session.begin_nested():  # a refusal must leave the caller's transaction usable and nothing moved
             return _written(session, write, requests)
     return _written(session, write, requests)
@@ -102,27 +91,26 @@ def linked_id_of(transfer_ids: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Limited:
-    business: str
-    side: Side
-    lowest_minor: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Write:
     rows: list[TransferRow]
-    legs: dict[str, list[_Leg]]
-    accounts: dict[str, AccountRef]
-    limits: dict[str, _Limited]
+    legs: dict[str, list[Leg]]
+    accounts: dict[str, Account]
     linked_id: str
-    moment: datetime
 
 
-def _existing(session: Session, requests: Sequence[TransferRequest]) -> tuple[Transfer, ...] | None:
-    rows = {
-        row.id: row
-        for row in session.scalars(select(TransferRow).where(TransferRow.id.in_([request.id for request in requests])))
-    }
+def _known(session: Session, requests: Sequence[TransferRequest]) -> dict[str, TransferRow]:
+    """By id: these transfers where they exist, the pending ones they resolve (locked), and what resolved those."""
+    pending_ids = [request.pending_id for request in requests if request.pending_id is not None]
+    ids = [request.id for request in requests]
+    found = select(TransferRow).where(TransferRow.id.in_(ids))
+    if pending_ids:
+        known = or_(TransferRow.id.in_([*ids, *pending_ids]), TransferRow.pending_id.in_(pending_ids))
+        found = select(TransferRow).where(known).order_by(TransferRow.id).with_for_update()
+    return {row.id: row for row in session.scalars(found)}
+
+
+def _existing(known: Mapping[str, TransferRow], requests: Sequence[TransferRequest]) -> tuple[Transfer, ...] | None:
+    rows = {request.id: known[request.id] for request in requests if request.id in known}
     if not rows:
         return None
     for request in requests:
@@ -137,18 +125,13 @@ def _existing(session: Session, requests: Sequence[TransferRequest]) -> tuple[Tr
     return tuple(transfer_from(rows[request.id]) for request in requests)
 
 
-def _pending(session: Session, requests: Sequence[TransferRequest], moment: datetime) -> dict[str, TransferRow]:
-    """The pending transfers that are to be resolved, locked by id; each may be resolved once."""
-    ids = sorted({request.pending_id for request in requests if request.pending_id is not None})
-    if not ids:
-        return {}
-    rows = {
-        row.id: row
-        for row in session.scalars(
-            select(TransferRow).where(TransferRow.id.in_(ids)).order_by(TransferRow.id).with_for_update()
-        )
-    }
-    resolved = set(session.scalars(select(TransferRow.pending_id).where(TransferRow.pending_id.in_(ids))))
+def _pending(
+    known: Mapping[str, TransferRow], requests: Sequence[TransferRequest], moment: datetime
+) -> dict[str, TransferRow]:
+    """The pending transfers that are to be resolved; each may be resolved once."""
+    asked = [request.pending_id for request in requests if request.pending_id is not None]
+    rows = {id_: known[id_] for id_ in asked if id_ in known}
+    resolved = {row.pending_id for row in known.values()}
     for request in requests:
         if request.pending_id is None:
             continue
@@ -167,67 +150,19 @@ def _pending(session: Session, requests: Sequence[TransferRequest], moment: date
     return rows
 
 
-def _accounts(session: Session, requests: Sequence[TransferRequest]) -> dict[str, AccountRef]:
-    """The accounts that are named, opened where they are new."""
+def _accounts(
+    session: Session, requests: Sequence[TransferRequest], pending: Iterable[TransferRow], moment: datetime
+) -> dict[str, Account]:
+    """Every account that is touched; those that are named and new are opened."""
     named = {ref.id: ref for request in requests for ref in (request.debit, request.credit) if ref is not None}
-    known = set(session.scalars(select(AccountRow.id).where(AccountRow.id.in_(sorted(named)))))
-    new = [named[id_] for id_ in sorted(named.keys() - known)]
+    held = {id_ for row in pending for id_ in (row.debit_account_id, row.credit_account_id)}
+    columns = (AccountRow.id, AccountRow.business, AccountRow.side, AccountRow.lowest_minor)
+    found = session.execute(select(*columns).where(AccountRow.id.in_(sorted(named.keys() | held))))
+    accounts = {row.id: Account(row.business, Side(row.side), row.lowest_minor) for row in found}
+    new = [ref for id_, ref in sorted(named.items()) if id_ not in accounts]
     if new:
-        session.execute(
-            insert(AccountRow)
-            .values(
-                [
-                    {
-                        "id": ref.id,
-                        "business": ref.business,
-                        "kind": ref.kind.value,
-                        "party": ref.party,
-                        "currency": ref.currency,
-                        "side": ref.side.value,
-                        "lowest_minor": ref.lowest_minor,
-                        "opened_at": now(),
-                    }
-                    for ref in new
-                ]
-            )
-            .on_conflict_do_nothing()
-        )
-        _open_limited(session, new)
-    return named
-
-
-def _open_limited(session: Session, refs: Sequence[AccountRef]) -> None:
-    """Accounts with a limit get their balance row at once: it carries the limit."""
-    limited = [ref for ref in refs if ref.lowest_minor is not None]
-    if limited:
-        zero = dict.fromkeys((f"{name}_minor" for name in SUMS), 0)
-        session.execute(
-            insert(BalanceRow)
-            .values(
-                [
-                    {
-                        "account_id": ref.id,
-                        "slot": 0,
-                        "business": ref.business,
-                        "side": ref.side.value,
-                        "lowest_minor": ref.lowest_minor,
-                        **zero,
-                    }
-                    for ref in limited
-                ]
-            )
-            .on_conflict_do_nothing()
-        )
-
-
-def _limits(session: Session, touched: set[str], named: dict[str, AccountRef]) -> dict[str, _Limited]:
-    """Side and limit of every account touched; those of resolved transfers are read."""
-    limits = {id_: _Limited(ref.business, ref.side, ref.lowest_minor) for id_, ref in named.items()}
-    rest = sorted(touched - limits.keys())
-    if rest:
-        for row in session.scalars(select(AccountRow).where(AccountRow.id.in_(rest))):
-            limits[row.id] = _Limited(row.business, Side(row.side), row.lowest_minor)
-    return limits
+        open_accounts(session, new, moment)
+    return accounts | {ref.id: Account(ref.business, ref.side, ref.lowest_minor) for ref in new}
 
 
 def _row(
@@ -270,11 +205,11 @@ def _row(
     )
 
 
-def _legs(row: TransferRow, held: TransferRow | None) -> list[_Leg]:
-    def both(layer: str, amount: int) -> list[_Leg]:
+def _legs(row: TransferRow, held: TransferRow | None) -> list[Leg]:
+    def both(layer: str, amount: int) -> list[Leg]:
         return [
-            _Leg(row.debit_account_id, "debit", layer, amount),
-            _Leg(row.credit_account_id, "credit", layer, amount),
+            Leg(row.debit_account_id, "debit", layer, amount),
+            Leg(row.credit_account_id, "credit", layer, amount),
         ]
 
     if row.phase == Phase.PENDING.value:
@@ -284,23 +219,12 @@ def _legs(row: TransferRow, held: TransferRow | None) -> list[_Leg]:
 
 
 def _written(session: Session, write: _Write, requests: Sequence[TransferRequest]) -> tuple[Transfer, ...]:
-    values = [{name: getattr(row, name) for name in TransferRow.__table__.columns.keys()} for row in write.rows]  # noqa: SIM118 - a column collection, not a mapping
     try:
-        added = set(
-            session.scalars(
-                insert(TransferRow)
-                .values(values)
-                .on_conflict_do_nothing(index_elements=[TransferRow.id])
-                .returning(TransferRow.id)
-            )
-        )
-        if not added:  # another transaction made the same set meanwhile: nothing new
-            return _existing(session, requests) or ()
-        missed = [row for row in values if row["id"] not in added]
-        if missed:  # only a part is new: break the transaction, so that no half of a set can be committed
-            session.execute(insert(TransferRow).values(missed))
-        session.execute(insert(EntryRow).values(_entries(write)))
-        session.execute(_balances(write))
+        if not add_transfers(session, write.rows):  # another transaction made the same set meanwhile: nothing new
+            return _existing(_known(session, requests), requests) or ()
+        add_entries(session, write.rows, write.legs)
+        moved = (leg for legs in write.legs.values() for leg in legs)
+        add_to_balances(session, write.linked_id, moved, write.accounts)
     except IntegrityError as error:
         raise _meaning(error) from error
     return tuple(transfer_from(row) for row in write.rows)
@@ -317,49 +241,6 @@ def _meaning(error: IntegrityError) -> PlatformError:
         "account.transfer_raced",
         "Another transaction made, resolved or corrected one of these transfers.",
         mend="Look at what it did; try again with what is left.",
-    )
-
-
-def _entries(write: _Write) -> list[dict[str, Any]]:
-    return [
-        {
-            "transfer_id": row.id,
-            "layer": leg.layer,
-            "side": leg.side,
-            "account_id": leg.account_id,
-            "amount_minor": leg.amount_minor,
-            "currency": row.currency,
-            "created_at": write.moment,
-            "business": row.business,
-        }
-        for row in write.rows
-        for leg in write.legs[row.id]
-    ]
-
-
-def _balances(write: _Write) -> Insert:
-    """One upsert that adds what moved, rows sorted. A limit stands in the stored row, which holds it on the update."""
-    sums: dict[str, Counter[str]] = {}
-    for leg in (leg for legs in write.legs.values() for leg in legs):
-        sums.setdefault(leg.account_id, Counter())[f"{leg.side}s_{leg.layer}_minor"] += leg.amount_minor
-    slot = int.from_bytes(hashlib.sha256(write.linked_id.encode()).digest()[:4]) % SLOTS
-    columns = tuple(f"{name}_minor" for name in SUMS)
-    upsert = insert(BalanceRow).values(
-        [
-            {
-                "account_id": account_id,
-                "slot": 0 if write.limits[account_id].lowest_minor is not None else slot,
-                "business": write.limits[account_id].business,
-                "side": write.limits[account_id].side.value,
-                "lowest_minor": None,
-                **{column: moved[column] for column in columns},
-            }
-            for account_id, moved in sorted(sums.items())
-        ]
-    )
-    return upsert.on_conflict_do_update(
-        index_elements=[BalanceRow.account_id, BalanceRow.slot],
-        set_={column: getattr(BalanceRow, column) + upsert.excluded[column] for column in columns},
     )
 
 

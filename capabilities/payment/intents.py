@@ -251,10 +251,7 @@ def record_answer(session: Session, intent: Intent, answer: Answer, *, origin: O
     """Write the answer; the payment as it stands then. Recording the same answer again changes nothing."""
     if intent.payment_id is None:
         return None
-    payment = payment_of(session, intent.payment_id)
-    if not answer.reports:
-        return payment
-    record_reports(session, payment, answer.reports, origin)
+    record_reports(session, intent.payment_id, answer.reports, origin)
     return payment_of(session, intent.payment_id)
 
 

@@ -54,20 +54,19 @@ def prepare_payment(session: Session, request: PreparePayment) -> PaymentRow:
     """
     payment_id = derived_id("pay", request.order_id)
     provider = provider_of_method.for_identity(BusinessIdentity(request.business))(request.method)
-    session.execute(
-        insert(PaymentRow)
-        .values(
-            id=payment_id,
-            business=request.business,
-            order_id=request.order_id,
-            provider=provider,
-            method=request.method,
-            currency=request.currency,
-            amount_minor=request.amount_minor,
-            created_at=now(),
-        )
-        .on_conflict_do_nothing()
+    made = insert(PaymentRow).values(
+        id=payment_id,
+        business=request.business,
+        order_id=request.order_id,
+        provider=provider,
+        method=request.method,
+        currency=request.currency,
+        amount_minor=request.amount_minor,
+        created_at=now(),
     )
+    new = session.scalars(made.on_conflict_do_nothing().returning(PaymentRow)).one_or_none()
+    if new is not None:
+        return new
     row = lock_payment(session, payment_id)
     if (row.business, row.currency, row.amount_minor) != (request.business, request.currency, request.amount_minor):
         raise ConflictError("payment.amount_changed", "The payment of this order was prepared for another amount.")
@@ -102,7 +101,7 @@ def record_request(
     _add(session, payment, [_event(REQUESTS[action], reference, amount_minor, now())], origin)
 
 
-def record_reports(session: Session, payment: Payment, reports: Iterable[ProviderReport], origin: Origin) -> None:
+def record_reports(session: Session, payment_id: str, reports: Iterable[ProviderReport], origin: Origin) -> None:
     """Write what the provider said. Hearing it again, in any order, changes nothing."""
     told = [
         {
@@ -114,7 +113,7 @@ def record_reports(session: Session, payment: Payment, reports: Iterable[Provide
         if (report.action, report.outcome) in TOLD
     ]
     if told:
-        _add(session, payment, told, origin)
+        _add(session, session.get_one(PaymentRow, payment_id), told, origin)
 
 
 def _event(kind: K, reference: str, amount_minor: int, occurred_at: datetime) -> dict[str, object]:
@@ -128,7 +127,7 @@ def _event(kind: K, reference: str, amount_minor: int, occurred_at: datetime) ->
     }
 
 
-def _add(session: Session, payment: Payment, events: list[dict[str, object]], origin: Origin) -> None:
+def _add(session: Session, payment: Payment | PaymentRow, events: list[dict[str, object]], origin: Origin) -> None:
     same = {
         "payment_id": payment.id,
         "business": payment.business,
@@ -137,4 +136,5 @@ def _add(session: Session, payment: Payment, events: list[dict[str, object]], or
         "actor": origin.actor,
         "correlation_id": origin.correlation_id,
     }
-    session.execute(insert(PaymentEventRow).values([same | event for event in events]).on_conflict_do_nothing())
+    for event in events:
+        session.execute(insert(PaymentEventRow).values(**same, **event).on_conflict_do_nothing())

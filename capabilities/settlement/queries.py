@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,9 +14,16 @@ from capabilities.settlement.models import CommissionLineRow, CommissionRateRow
 def commissions_of(session: Session, order_id: str) -> tuple[CommissionLine, ...]:
     """The frozen commission lines of an order, by line."""
     rows = session.scalars(
-        select(CommissionLineRow).where(CommissionLineRow.order_id == order_id).order_by(CommissionLineRow.line_id)
+        select(CommissionLineRow)
+        .where(CommissionLineRow.order_id == order_id)
+        .execution_options(populate_existing=True)
     )
-    return tuple(_line(row) for row in rows)
+    return lines_from(rows)
+
+
+def lines_from(rows: Iterable[CommissionLineRow]) -> tuple[CommissionLine, ...]:
+    """Rows as others see them, by line."""
+    return tuple(_line(row) for row in sorted(rows, key=lambda row: row.line_id))
 
 
 def rates_of(session: Session, business: str) -> tuple[StoredRate, ...]:

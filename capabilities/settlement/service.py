@@ -14,7 +14,7 @@ from capabilities.settlement.commission import commission_of
 from capabilities.settlement.contract import CommissionLine, CommissionRate, DeclareRate, FreezeCommission, SoldLine
 from capabilities.settlement.extensions import commission_rate
 from capabilities.settlement.models import CommissionLineRow, CommissionRateRow
-from capabilities.settlement.queries import commissions_of, rates_of
+from capabilities.settlement.queries import commissions_of, lines_from, rates_of
 
 
 def declare_rate(session: Session, request: DeclareRate) -> str:
@@ -43,12 +43,13 @@ def freeze_commission(session: Session, request: FreezeCommission) -> tuple[Comm
     if request.lines and not frozen:
         decide = commission_rate.for_identity(BusinessIdentity(request.business, request.scenario))
         rates = rates_of(session, request.business)
-        session.execute(
-            insert(CommissionLineRow)
-            .values([_row(request, line, decide(line, rates)) for line in request.lines])
-            .on_conflict_do_nothing()
-        )
-        frozen = commissions_of(session, request.order_id)
+        # all lines by one statement whose text does not depend on how many there are
+        added = session.scalars(
+            insert(CommissionLineRow).on_conflict_do_nothing().returning(CommissionLineRow),
+            [_row(request, line, decide(line, rates)) for line in request.lines],
+        ).all()
+        whole = len(added) == len(request.lines)
+        frozen = lines_from(added) if whole else commissions_of(session, request.order_id)
     if any(line.status == "cancelled" for line in frozen):
         raise ConflictError("settlement.freeze_cancelled", "The commission of this order was cancelled.")
     if {(line.line_id, line.base_minor) for line in frozen} != {

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -102,7 +102,7 @@ class Simulator:
         """The act of a key: done now, or found from an earlier call, in which case nothing moves again."""
         refusal = "card_declined" if fault.declines else self._impossible(session, call)
         moment = now()
-        inserted = session.execute(
+        written = (
             insert(SimulatedActRow)
             .values(
                 key=call.key,
@@ -115,23 +115,18 @@ class Simulator:
                 method=call.method,
                 outcome=(Outcome.DECLINED if refusal else Outcome.SUCCEEDED).value,
                 reason=refusal,
-                calls=0,
+                calls=1,
                 acts=0 if refusal else 1,
                 done_at=moment,
                 answers_at=moment + timedelta(seconds=fault.late_s),
             )
-            .on_conflict_do_nothing()
-            .returning(SimulatedActRow.key)
-        ).scalar()
-        session.execute(
-            update(SimulatedActRow)
-            .where(SimulatedActRow.key == call.key)
-            .values(calls=SimulatedActRow.calls + 1)
-            .execution_options(synchronize_session=False)
+            .on_conflict_do_update(index_elements=[SimulatedActRow.key], set_={"calls": SimulatedActRow.calls + 1})
+            .returning(SimulatedActRow)
         )
-        if inserted is not None and call.action is Action.VOID:
+        act = session.scalars(written, execution_options={"populate_existing": True}).one()
+        if act.calls == 1 and call.action is Action.VOID:
             self._refuse_from_now_on(session, call)
-        return session.execute(select(SimulatedActRow).where(SimulatedActRow.key == call.key)).scalar_one()
+        return act
 
     def _impossible(self, session: Session, call: ProviderCall) -> str | None:
         """Why the books do not allow it: more than authorized, more than captured, or voided."""
@@ -143,25 +138,28 @@ class Simulator:
         ).scalar_one_or_none()
         if authorization is None or authorization.outcome != Outcome.SUCCEEDED.value:
             return "not_authorized"
-        if self._moved(session, call, Action.VOID):
+        moved = self._moved(session, call)
+        if moved.get(Action.VOID):
             return "voided"
-        captured = self._moved(session, call, Action.CAPTURE)
+        captured = moved.get(Action.CAPTURE, 0)
         if call.action is Action.VOID:
             return "captured" if captured else None
         if call.action is Action.CAPTURE:
             return "more_than_authorized" if captured + call.amount_minor > authorization.amount_minor else None
-        refunded = self._moved(session, call, Action.REFUND)
-        return "more_than_captured" if refunded + call.amount_minor > captured else None
+        return "more_than_captured" if moved.get(Action.REFUND, 0) + call.amount_minor > captured else None
 
-    def _moved(self, session: Session, call: ProviderCall, action: Action) -> int:
-        return session.execute(
-            select(func.coalesce(func.sum(SimulatedActRow.amount_minor), 0)).where(
+    def _moved(self, session: Session, call: ProviderCall) -> dict[Action, int]:
+        """What was done under the authorization by other keys."""
+        found = session.execute(
+            select(SimulatedActRow.action, func.sum(SimulatedActRow.amount_minor))
+            .where(
                 SimulatedActRow.authorization_key == call.authorization_key,
-                SimulatedActRow.action == action.value,
                 SimulatedActRow.outcome == Outcome.SUCCEEDED.value,
                 SimulatedActRow.key != call.key,
             )
-        ).scalar_one()
+            .group_by(SimulatedActRow.action)
+        )
+        return {Action(action): int(total) for action, total in found}
 
     def _refuse_from_now_on(self, session: Session, call: ProviderCall) -> None:
         """A void of an authorization that has not arrived: when it arrives, it is refused."""
