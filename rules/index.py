@@ -92,7 +92,8 @@ def plan_index(alternatives: Alternatives) -> IndexPlan:
     rows = list(alternatives.rows)
     short = short_names(alternatives.fields)
     if len(rows) <= NETWORK_LIMIT:
-        networks = (plan_network(rows, None, alternatives.fields, short),) if rows else ()
+        near = _by_neighbourhood(rows)
+        networks = (plan_network(near, None, alternatives.fields, short, grouped=True),) if rows else ()
         return IndexPlan(networks, {}, tuple((i, Box({})) for i in range(len(networks))))
     groups, broad = _by_key(rows)
     plans: list[NetworkPlan] = []
@@ -196,13 +197,16 @@ def box_of(rows: Sequence[Row], *, without: str | None = None) -> Box:
 
 def _by_neighbourhood(rows: list[MergedRow]) -> list[MergedRow]:
     """Rows that ask for similar things beside each other: by their points, then along a Z-curve over their ranges."""
-    ranged = Counter(
-        subject
-        for member in rows
-        for subject, domain in member.row.items()
-        if isinstance(subject, str) and isinstance(domain, Numbers) and domain.points() is None
-    )
-    fields = [field for field, _ in sorted(ranged.items(), key=lambda item: (-item[1], item[0]))[:4]]
+    # an open end says little about where a row lies: fields of closed ranges go before, where there are any
+    closed, open_ended = Counter[str](), Counter[str]()
+    for member in rows:
+        for subject, domain in member.row.items():
+            if isinstance(subject, str) and isinstance(domain, Numbers) and domain.points() is None and domain.spans:
+                ends = domain.spans[0][0], domain.spans[-1][1]
+                (open_ended if LOWEST in ends or HIGHEST in ends else closed)[subject] += 1
+    ranged = closed or open_ended
+    most = max(ranged.values(), default=0)
+    fields = [field for field, n in sorted(ranged.items(), key=lambda item: (-item[1], item[0]))[:3] if n * 2 >= most]
     ranks = {field: _ranks(rows, field) for field in fields}
 
     def place(i: int) -> tuple[Any, ...]:
@@ -276,8 +280,8 @@ def plan_network(
 
 
 def _around(group: Sequence[MergedRow], short: Mapping[str, str], asked: frozenset[str]) -> Iterable[dict[str, Any]]:
-    """The box around neighbours as conditions, on fields that are sent themselves."""
-    if not group:
+    """The box around neighbours as conditions, on fields that are sent themselves; where points do as well, none."""
+    if not group or any(_point_lists(member.row) for member in group):
         return ()
     sides = box_of([member.row for member in group]).sides
     around = [(field, side.spans[0]) for field, side in sides.items() if isinstance(side, Numbers) and field in asked]

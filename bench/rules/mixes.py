@@ -52,10 +52,10 @@ def _keyed(chance: random.Random, rules: int) -> list[Condition]:
 
 
 def _ranges(chance: random.Random) -> list[Condition]:
-    low, weight = chance.randrange(0, 95_000), chance.randrange(0, 18_000)
+    low, weight = chance.randrange(0, 105_000), chance.randrange(0, 22_000)
     found: list[Condition] = [
-        ("subtotal", "range", (low, low + chance.randrange(2_000, 15_000))),
-        ("weight", "range", (weight, weight + chance.randrange(500, 6_000))),
+        ("subtotal", "range", (low, low + chance.randrange(1_000, 8_000))),
+        ("weight", "range", (weight, weight + chance.randrange(500, 3_000))),
     ]
     if chance.random() < 0.5:
         found.append(("quantity", "range", (chance.randrange(1, 8), None)))
@@ -136,7 +136,7 @@ def zen_content(rows: list[list[Condition]], hit_policy: str) -> dict[str, Any]:
         "inputs": [{"id": column, "name": column, "field": column} for column in used],
         "outputs": [{"id": "rule", "name": "rule", "field": "rule"}],
         "rules": [
-            {"_id": str(i), "rule": str(i), **{c: "" for c in used}, **{c: _cell(kind, v) for c, kind, v in row}}
+            {"_id": str(i), "rule": str(i), **dict.fromkeys(used, ""), **{c: _cell(kind, v) for c, kind, v in row}}
             for i, row in enumerate(rows)
         ],
     }
