@@ -97,11 +97,20 @@ def run_journey(
 def _api_url(settings: Settings) -> str:
     path = State(settings.state_folder).demo_file
     try:
-        return str(json.loads(path.read_text())["api_url"])
+        api_url = str(json.loads(path.read_text())["api_url"])
     except (OSError, ValueError, KeyError):
-        raise UnavailableError(
-            "journey.product_away", f"The product does not run here: {path} is missing.", mend="Run `make start` first."
-        ) from None
+        raise _away(f"{path} is missing.") from None
+    try:
+        httpx.get(f"{api_url}/openapi.json", timeout=30)
+    except httpx.HTTPError:
+        raise _away(f"Nobody answers at {api_url}.") from None
+    return api_url
+
+
+def _away(reason: str) -> UnavailableError:
+    return UnavailableError(
+        "journey.product_away", f"The product does not run here: {reason}", mend="Run `make start` first."
+    )
 
 
 def _key() -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.settings import Settings
 from capabilities.transaction.service import import_orders
+from tests.conftest import free_port
 from zhongtai import grocer, journey
 from zhongtai.grocer import Basket, Grocer, buyer_of, checkout_of, is_fuel, offer_of, order_of, read_grocer
 from zhongtai.terminal import Terminal
@@ -147,9 +148,12 @@ def test_a_checkout_names_skus_and_pieces_and_no_price(year: Grocer) -> None:
 
 
 def test_without_a_running_product_it_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError) as away:
+    with pytest.raises(UnavailableError, match="is missing") as away:
         journey.run_journey(Settings(state_folder=tmp_path), Terminal())
     assert away.value.mend == "Run `make start` first."
+    (tmp_path / "demo.json").write_text(json.dumps({"api_url": f"http://127.0.0.1:{free_port()}/api/v1"}))
+    with pytest.raises(UnavailableError, match="Nobody answers"):
+        journey.run_journey(Settings(state_folder=tmp_path), Terminal())
 
 
 def test_without_the_data_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
