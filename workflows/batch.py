@@ -208,9 +208,7 @@ def _outside(request: Advance, plan: Plan, cursor: int, step: Call, standing: St
         undo=bound_undo(order, request.values),
         substitute=request.mending.substitutes.get(order.path),
         notes=[note_row(note) for note in request.notes],
-        stands=lambda answer: standing_values(
-            plan, values := {**request.values, order.path: answer}, plan.next_step(cursor + 1, values)[1]
-        ),
+        stands=lambda answer: _stands_after(plan, cursor, {**request.values, order.path: answer}),
     )
     values = {**request.values, order.path: response}
     after, following = plan.next_step(cursor + 1, values)
@@ -220,6 +218,12 @@ def _outside(request: Advance, plan: Plan, cursor: int, step: Call, standing: St
         {order.path: response} if order.path in live else {},
         is_wait_announced=isinstance(following, Wait),
     )
+
+
+def _stands_after(plan: Plan, cursor: int, values: dict[str, Any]) -> dict[str, Any] | None:
+    """What changes in the run's row after a call outside: nothing, unless a wait comes next."""
+    following = plan.next_step(cursor + 1, values)[1]
+    return standing_values(plan, values, following) if isinstance(following, Wait) else None
 
 
 def _upcoming(plan: Plan, cursor: int) -> list[str]:

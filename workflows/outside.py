@@ -23,7 +23,7 @@ from capabilities.kernel.errors import PlatformError, UnavailableError
 from workflows.messages import RunRef
 from workflows.stepping import Order, Refusal, as_json, context_of, error_of, moment, parsed, row_of
 
-Stands = Callable[[dict[str, Any]], dict[str, Any]]
+Stands = Callable[[dict[str, Any]], dict[str, Any] | None]
 AfterRecord = Callable[[Session], None]
 
 
@@ -39,24 +39,27 @@ def call_outside(
     during: RunStatus = RunStatus.RUNNING,
     after_record: AfterRecord | None = None,
 ) -> dict[str, Any]:
-    """The response of the step. `stands` gives the run's row after it; `after_record` runs in the last transaction."""
+    """The response of the step. `stands` gives what changes in the run's row after it, None for nothing; `after_record`
+    runs in the last transaction.
+    """
     steps = _outside_steps(order.operation)
     started_at = moment()
     with transaction() as session:
         found = _look(session, run, order, notes)
-        before = found.steps.get(_key(order))
+        before = found.steps.get((order.path, 0, order.revision))
         if before is not None and before.is_final:
             return before.response or {}
         found.admit(turn)
         journal.write_steps(session, run_id=run.run_id, business=run.business, rows=journal.new_rows(found, notes))
         if substitute is not None:
             row = row_of(run, order, StepStatus.SKIPPED, started_at, response=substitute, ended_at=started_at)
-            journal.write_steps(session, run_id=run.run_id, business=run.business, rows=[row])
-            _run(after_record, session)
-            journal.update_run(session, run.run_id, **stands(substitute))
+            _close(session, run, row, stands(substitute), after_record)
             return substitute
         intent = _intent(session, run, order, before, undo, started_at)
-        journal.update_run(session, run.run_id, status=during, step=order.path, waiting_for=None, waiting_until=None)
+        if found.status != during:
+            journal.update_run(
+                session, run.run_id, status=during, step=order.path, waiting_for=None, waiting_until=None
+            )
     try:
         answer = steps.call(intent)
     except UnavailableError:
@@ -64,15 +67,22 @@ def call_outside(
     except PlatformError as error:
         raise Refusal(order, error_of(error)) from error
     with transaction() as session:
-        before = _look(session, run, order, []).steps.get(_key(order))
-        if before is not None and before.is_final:
-            return before.response or {}
+        # no lock and no look: `record` takes the same answer twice, and a row that is final already rolls this back
         response = as_json(steps.record(session, context_of(run, order), intent, answer))
         row = row_of(run, order, StepStatus.DONE, started_at, response=response, ended_at=moment())
-        journal.write_steps(session, run_id=run.run_id, business=run.business, rows=[row])
-        _run(after_record, session)
-        journal.update_run(session, run.run_id, **stands(response))
+        _close(session, run, row, stands(response), after_record)
     return response
+
+
+def _close(
+    session: Session, run: RunRef, row: StepRow, stands: dict[str, Any] | None, after_record: AfterRecord | None
+) -> None:
+    """The step's row is final; the run's row changes only where it stands otherwise than before."""
+    journal.write_steps(session, run_id=run.run_id, business=run.business, rows=[row])
+    if after_record is not None:
+        after_record(session)
+    if stands is not None:
+        journal.update_run(session, run.run_id, **stands)
 
 
 def _intent(
@@ -101,15 +111,6 @@ def _intent(
 
 def _look(session: Session, run: RunRef, order: Order, notes: list[StepRow]) -> journal.LockedRun:
     return journal.lock_run(session, run.run_id, paths=[order.path, *(note.path for note in notes)])
-
-
-def _key(order: Order) -> journal.StepKey:
-    return order.path, 0, order.revision
-
-
-def _run(after_record: AfterRecord | None, session: Session) -> None:
-    if after_record is not None:
-        after_record(session)
 
 
 def _outside_steps(operation: Operation) -> OutsideSteps[Any, Any, Any]:

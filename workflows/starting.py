@@ -28,8 +28,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.journal import queries
 from activities.journal import service as journal
-from activities.journal.models import ProcessRun, RunStatus
-from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import ConflictError, MissingError, UnavailableError
 from capabilities.kernel.idempotency import Answer, answer_of, claim_key
@@ -114,23 +112,18 @@ def begin_run(
     ref = RunRef(run_id, identity.business, identity.scenario, actor, correlation_id or run_id)
     _save_definition(session, definition, identity)
     workflow_id = workflow_id_of(identity.business, process, client_id, key)
-    moment = now()
-    run = ProcessRun(
+    journal.open_run(
+        session,
         id=run_id,
         business=identity.business,
         scenario=identity.scenario,
         process=process,
         definition_sha256=definition.sha256,
         workflow_id=workflow_id,
-        status=RunStatus.STARTING,
         input=input,
-        turn=0,
         actor=actor,
         correlation_id=ref.correlation_id,
-        started_at=moment,
-        updated_at=moment,
     )
-    journal.open_run(session, run)
     return Begun(run_id, workflow_id, process, None, StartInput(ref, definition.body, definition.sha256, input))
 
 

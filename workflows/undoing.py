@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy.orm import Session
 from temporalio import activity
 
@@ -64,7 +62,8 @@ def _undo_own(request: UndoRequest, standing: Standing) -> tuple[UndoRow | None,
             return None, Advanced(-1, reply=_sent(answer), outcome=found.outcome)
         notes = journal.new_rows(found, [note_row(note) for note in request.notes])
         journal.write_steps(session, run_id=run.run_id, business=run.business, rows=notes)
-        journal.update_run(session, run.run_id, status=RunStatus.UNDOING, turn=max(found.turn, request.turn))
+        if found.status != RunStatus.UNDOING or found.turn < request.turn:
+            journal.update_run(session, run.run_id, status=RunStatus.UNDOING, turn=max(found.turn, request.turn))
         left = journal.undo_rows(session, run.run_id)
         if not left:
             return None, _end(session, run, request.ending)
@@ -118,14 +117,10 @@ def _undo_outside(request: UndoRequest, row: UndoRow, standing: Standing) -> Non
         undo=None,
         substitute=request.mending.substitutes.get(order.path),
         notes=[],
-        stands=_undoing,
+        stands=lambda _: None,
         during=RunStatus.UNDOING,
         after_record=lambda session: journal.mark_undone(session, [row.sequence], now()),
     )
-
-
-def _undoing(_response: dict[str, Any]) -> dict[str, Any]:
-    return {"status": RunStatus.UNDOING, "step": None}
 
 
 def _end(session: Session, run: RunRef, ending: Ending | None) -> Advanced:
