@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ app = typer.Typer(
 def explained() -> Iterator[Terminal]:
     """A terminal to speak on; errors of our family become a sentence and exit code 1."""
     terminal = Terminal()
+    # asked to end, clean up as after any other error: no compiler, no server goes on without us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield terminal
     except PlatformError as error:

@@ -27,7 +27,7 @@ DOWNLOAD_SITE = "https://temporal.download/"
 PACKAGES_TO_BUILD = 1290
 """How many packages a cold build compiles, roughly: for the progress line only."""
 BUILDING = "building-"
-LIFE_SIGN_S = 5.0
+LIFE_SIGN_S = 10.0
 """How often a long build shows that it lives."""
 
 
