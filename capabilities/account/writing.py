@@ -70,7 +70,6 @@ def _adding(table: str, columns: Mapping[str, str], then: str = "") -> TextClaus
 
 ADD_ACCOUNTS = _adding("ledger_account", ACCOUNT_COLUMNS, "ORDER BY 1 ON CONFLICT DO NOTHING")
 ADD_TRANSFERS = _adding("ledger_transfer", TRANSFER_COLUMNS, "ON CONFLICT (id) DO NOTHING RETURNING id")
-ADD_TRANSFERS_STRICTLY = _adding("ledger_transfer", TRANSFER_COLUMNS)
 ADD_ENTRIES = _adding("ledger_entry", ENTRY_COLUMNS)
 ADD_TO_BALANCES = _adding(
     "ledger_balance",
@@ -131,14 +130,11 @@ def open_accounts(session: Session, refs: Sequence[AccountRef], moment: datetime
 def add_transfers(session: Session, rows: Sequence[TransferRow]) -> bool:
     """Whether the set was added; False where it exists already, whole.
 
-    Where only a part of it exists, the database refuses: its transaction is broken, so no half of a set can be committed.
+    Where only a part of it is new, the entries of the other part exist: their key refuses, which breaks the transaction,
+    so that no half of a set can be committed.
     """
     values = [{name: getattr(row, name) for name in TRANSFER_COLUMNS} for row in rows]
-    added = set(session.scalars(ADD_TRANSFERS, _arrays(TRANSFER_COLUMNS, values)))
-    missed = [value for value in values if value["id"] not in added]
-    if added and missed:
-        session.execute(ADD_TRANSFERS_STRICTLY, _arrays(TRANSFER_COLUMNS, missed))
-    return bool(added)
+    return session.scalars(ADD_TRANSFERS, _arrays(TRANSFER_COLUMNS, values)).first() is not None
 
 
 def add_entries(session: Session, rows: Sequence[TransferRow], legs: Mapping[str, Sequence[Leg]]) -> None:

@@ -321,6 +321,35 @@ def test_the_same_set_posted_by_many_at_once_is_made_once(sessions):
         assert balance_of(session, BANK).minor == 7
 
 
+def test_half_a_set_cannot_be_committed_when_the_other_half_was_made_meanwhile(sessions):
+    def overlapping() -> str:
+        with sessions() as session:
+            try:
+                post(session, move("b", BANK, TRANSIT, 4), move("c", BANK, TRANSIT, 5))
+            except ConflictError as error:
+                session.commit()  # whatever the caller does
+                return error.code
+        return "made"
+
+    with ThreadPoolExecutor(1) as pool, sessions() as first:
+        post(first, move("a", BANK, TRANSIT, 3), move("b", BANK, TRANSIT, 4))
+        waiting = pool.submit(overlapping)
+        until_somebody_waits(first)
+        first.commit()
+        assert waiting.result() == "account.transfer_raced"
+    with sessions() as session:
+        assert counted(session) == (2, 4)
+        assert balance_of(session, BANK).minor == 7
+
+
+def until_somebody_waits(session) -> None:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while session.execute(waiting).scalar_one() == 0:
+        session.execute(text("SELECT pg_sleep(0.02), pg_stat_clear_snapshot()"))
+
+
 def test_a_pending_transfer_is_resolved_once_however_many_try(sessions):
     with sessions.begin() as session:
         post(session, move("hold", BANK, TRANSIT, 50, Phase.PENDING))
