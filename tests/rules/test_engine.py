@@ -90,6 +90,7 @@ def test_an_interruption_between_start_and_complete_does_not_silence_the_network
     with pytest.raises(KeyboardInterrupt):
         network.ask(fact(25))
     monkeypatch.undo()
+    assert network._handle is None, "the network with an open action is thrown away at once"
     assert sorted(network.ask(fact(25))) == ["0", "1", "2"]
 
 
