@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from time import monotonic
+from typing import Any, cast
 
+import psycopg
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,10 +23,15 @@ from sqlalchemy import (
     MetaData,
     Result,
     String,
+    Table,
     create_engine,
+    event,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.settings import settings
@@ -53,6 +60,11 @@ class Base(DeclarativeBase):
     }
 
 
+def table_of(row: type[Base]) -> Table:
+    """The table of a row class: statements on it go past the mapper, which is twice as fast."""
+    return cast("Table", row.__table__)
+
+
 class BusinessRow:
     """Mixin: the business column that every row of ours carries from the first day."""
 
@@ -70,11 +82,47 @@ def normalized_url(url: str) -> str:
     return url
 
 
+RESTED_S = 1.0
+"""A connection that has rested longer is asked whether it lives before it is used; a busy one has just shown it."""
+
+STATEMENTS_PREPARED = 500
+"""Prepared statements a connection keeps: more than a checkout has different ones, or each pushes another out."""
+
+
 def make_engine(url: str, *, pool_size: int = 12) -> Engine:
-    """An engine for the URL; connections are checked before use, so that a restarted server costs one retry."""
-    return create_engine(
-        normalized_url(url), pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, pool_timeout=10
+    """An engine for the URL; rested connections are checked before use, so that a restarted server costs one retry."""
+    made = create_engine(
+        normalized_url(url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
     )
+    event.listen(made, "connect", _keep_prepared)
+    event.listen(made, "checkin", _note_time)
+    event.listen(made, "checkout", _check_rested)
+    return made
+
+
+def _keep_prepared(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    del record
+    connection.prepared_max = STATEMENTS_PREPARED
+
+
+def _note_time(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    del connection
+    record.info["used_at"] = monotonic()
+
+
+def _check_rested(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+    """As the pool's own check before each use, but only after a rest: it costs a round trip."""
+    del proxy
+    if monotonic() - record.info.get("used_at", monotonic()) < RESTED_S:
+        return
+    try:
+        connection.cursor().execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error  # the pool drops all its connections and tries with a new one
 
 
 @lru_cache
@@ -99,6 +147,30 @@ def transaction() -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on any error."""
     with session_factory()() as session, session.begin():
         yield session
+
+
+_KEPT = "kept_until_the_end"
+
+
+def kept(session: Session, what: str) -> dict[Any, Any]:
+    """What this transaction has read or written itself, by key, so that later steps of it need not read it again.
+
+    Forgotten when the transaction ends, and with any rollback, a savepoint's too. Only for what cannot change meanwhile,
+    or what is changed under a condition that is checked.
+    """
+    found: dict[Any, Any] = session.info.setdefault(_KEPT, {}).setdefault(what, {})
+    return found
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget_after_rollback(session: Session, previous: SessionTransaction) -> None:
+    del previous
+    session.info.pop(_KEPT, None)
+
+
+@event.listens_for(Session, "after_commit")
+def _forget_after_commit(session: Session) -> None:
+    session.info.pop(_KEPT, None)
 
 
 def rows_changed(result: Result[Any]) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from capabilities.kernel.clock import now
-from capabilities.kernel.database import Base, BusinessRow, SmallInt
+from capabilities.kernel.database import Base, BusinessRow, SmallInt, rows_changed
 from capabilities.kernel.errors import ConflictError
 
 
@@ -85,12 +85,13 @@ def claim_key(session: Session, *, business: str, client_id: str, key: str, body
 
 def store_answer(session: Session, *, run_id: str, answer: Answer) -> Answer:
     """Store the answer of a run once; a later call changes nothing. Returns what is stored."""
-    session.execute(
+    stored = session.execute(
         update(IdempotencyRow)
         .where(IdempotencyRow.run_id == run_id, IdempotencyRow.answer_status.is_(None))
         .values(answer_status=answer.status, answer_body=answer.body, answered_at=now())
+        .execution_options(synchronize_session=False)
     )
-    return answer_of(session, run_id) or answer
+    return answer if rows_changed(stored) else answer_of(session, run_id) or answer
 
 
 def answer_of(session: Session, run_id: str) -> Answer | None:

@@ -8,33 +8,50 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from capabilities.kernel.database import kept
 from capabilities.kernel.errors import MissingError
 from capabilities.marketing.contract import Cart, CouponClaim, CouponState, CouponStatus, Quote
 from capabilities.marketing.models import CouponClaimRow, CouponRow, QuoteRow
 from capabilities.marketing.pricing import normal_code
 
+QUOTES = "marketing.quotes"
+
 
 def quote_of(session: Session, quote_id: str) -> Quote:
     """The quote as it was given; `MissingError` where there is none."""
-    return Quote.model_validate(_quote_row(session, quote_id).body)
+    found = find_quote(session, quote_id)
+    if found is None:
+        raise _unknown(quote_id)
+    return found
 
 
 def find_quote(session: Session, quote_id: str) -> Quote | None:
-    """The quote as it was given, None where there is none."""
-    row = session.get(QuoteRow, quote_id)
-    return None if row is None else Quote.model_validate(row.body)
+    """The quote as it was given, None where there is none. It never changes: a transaction reads it once."""
+    known: Quote | None = kept(session, QUOTES).get(quote_id)
+    if known is None:
+        body = session.scalar(select(QuoteRow.body).where(QuoteRow.id == quote_id))
+        if body is None:
+            return None
+        known = Quote.model_validate(body)
+        keep_quote(session, known)
+    return known
+
+
+def keep_quote(session: Session, quote: Quote) -> None:
+    """What this transaction has read or written: its later steps take it from here."""
+    kept(session, QUOTES)[quote.id] = quote
 
 
 def cart_of(session: Session, quote_id: str) -> Cart:
     """The cart a quote was computed from; `MissingError` where there is no such quote."""
-    return Cart.model_validate(_quote_row(session, quote_id).cart)
+    cart = session.scalar(select(QuoteRow.cart).where(QuoteRow.id == quote_id))
+    if cart is None:
+        raise _unknown(quote_id)
+    return Cart.model_validate(cart)
 
 
-def _quote_row(session: Session, quote_id: str) -> QuoteRow:
-    row = session.get(QuoteRow, quote_id)
-    if row is None:
-        raise MissingError("marketing.quote_unknown", f"There is no quote {quote_id}.")
-    return row
+def _unknown(quote_id: str) -> MissingError:
+    return MissingError("marketing.quote_unknown", f"There is no quote {quote_id}.")
 
 
 def coupon_states(session: Session, business: str, codes: Iterable[str], at: datetime) -> dict[str, CouponState]:

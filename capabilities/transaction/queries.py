@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, event, exists, func, or_, select, tuple_
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy import Row, Select, exists, func, or_, select, tuple_
+from sqlalchemy.orm import Session
 
 from capabilities.kernel.cursor import read_cursor, read_moment, write_cursor
+from capabilities.kernel.database import kept
 from capabilities.kernel.errors import InvalidError, MissingError
 from capabilities.kernel.money import MAX_MINOR
 from capabilities.transaction.contract import (
@@ -41,7 +42,7 @@ from capabilities.transaction.models import (
 )
 
 MAX_PAGE = 200
-LINES_READ = "transaction.lines_read"
+ORDERS, OFFERS = "transaction.orders", "transaction.offers"
 
 
 # --- offers -----------------------------------------------------------------------------------------------------
@@ -51,6 +52,13 @@ def offers_of(session: Session, business: str, skus: Iterable[str]) -> dict[str,
     """The offers of these skus, by sku; unknown ones are simply absent."""
     found = session.execute(_offers(business).where(OfferRow.sku.in_(sorted(set(skus)))))
     return {row.OfferRow.sku: _offer_from(row) for row in found}
+
+
+def offers_seen(session: Session, business: str, skus: Iterable[str]) -> dict[str, Offer]:
+    """As `offers_of`, as this transaction saw them when it resolved the checkout; stock may have moved since."""
+    wanted = set(skus)
+    seen: dict[str, Offer] = kept(session, OFFERS).get(business, {})
+    return {sku: seen[sku] for sku in wanted} if wanted <= seen.keys() else offers_of(session, business, wanted)
 
 
 def list_offers(
@@ -134,6 +142,7 @@ def resolve_checkout(session: Session, request: CheckoutRequest) -> ResolvedChec
     skus = [line.sku for line in request.lines]
     named = skus if request.delivery_sku is None else [*skus, request.delivery_sku]
     offers = offers_of(session, request.business, named)
+    kept(session, OFFERS).setdefault(request.business, {}).update(offers)
     _require_known(request, offers)
     _require_kinds(request, offers)
     _require_currency(request, offers)
@@ -207,36 +216,40 @@ def _require_currency(request: CheckoutRequest, offers: Mapping[str, Offer]) -> 
 
 
 def find_order(session: Session, order_id: str, *, business: str | None = None) -> Order | None:
-    """The order with its lines; None where there is none, or not for `business` when one is named."""
+    """The order with its lines, as it stands now; None where there is none, or not for `business` when one is named."""
     row = session.execute(
         select(OrderRow).where(OrderRow.id == order_id).execution_options(populate_existing=True)
     ).scalar_one_or_none()
     if row is None or (business is not None and row.business != business):
         return None
-    return order_from(row, _lines_of(session, order_id))
+    found = order_from(row, _lines_of(session, order_id))
+    keep_order(session, found)
+    return found
+
+
+def keep_order(session: Session, order: Order) -> None:
+    """What this transaction has read, opened or changed: its later steps take it from here."""
+    kept(session, ORDERS)[order.id] = order
 
 
 def _lines_of(session: Session, order_id: str) -> tuple[OrderLine, ...]:
-    """Lines never change once they are written, so a session reads those of an order once, however many steps ask."""
-    known: dict[str, tuple[OrderLine, ...]] = session.info.setdefault(LINES_READ, {})
-    if order_id not in known:
-        rows = session.scalars(
-            select(OrderLineRow).where(OrderLineRow.order_id == order_id).order_by(OrderLineRow.position)
-        )
-        known[order_id] = tuple(map(line_from, rows))
-    return known[order_id]
-
-
-@event.listens_for(Session, "after_soft_rollback")
-def _forget_lines(session: Session, previous: SessionTransaction) -> None:  # noqa: ARG001 - the signature of the event
-    """What was read may have been taken back, with a savepoint or all of it."""
-    session.info.pop(LINES_READ, None)
+    """Lines never change once they are written: those of an order are read once a transaction."""
+    known: Order | None = kept(session, ORDERS).get(order_id)
+    if known is not None:
+        return known.lines
+    rows = session.scalars(
+        select(OrderLineRow).where(OrderLineRow.order_id == order_id).order_by(OrderLineRow.position)
+    )
+    return tuple(map(line_from, rows))
 
 
 def order_of(session: Session, order_id: str, *, business: str | None = None) -> Order:
-    """The order with its lines; `MissingError` where there is none, or not for `business` when one is named."""
-    found = find_order(session, order_id, business=business)
-    if found is None:
+    """The order as this transaction knows it, read where it does not; whoever moves its status checks the status then.
+
+    `MissingError` where there is none, or not for `business` when one is named.
+    """
+    found: Order | None = kept(session, ORDERS).get(order_id) or find_order(session, order_id, business=business)
+    if found is None or (business is not None and found.business != business):
         raise MissingError("transaction.order_unknown", f"There is no order {order_id!r}.", order_id=order_id)
     return found
 

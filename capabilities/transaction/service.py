@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.clock import now
+from capabilities.kernel.database import table_of
 from capabilities.kernel.errors import ConflictError, InvalidError, RefusedError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
@@ -29,7 +30,15 @@ from capabilities.transaction.contract import (
 )
 from capabilities.transaction.extensions import most_units, order_number, reservation_minutes, review_hours
 from capabilities.transaction.models import OfferRow, OrderChangeRow, OrderLineRow, OrderRow, SellerRow, StockRow
-from capabilities.transaction.queries import find_order, line_from, offers_of, order_from, order_of
+from capabilities.transaction.queries import (
+    find_order,
+    keep_order,
+    line_from,
+    offers_of,
+    offers_seen,
+    order_from,
+    order_of,
+)
 from capabilities.transaction.stock import (
     commit_stock,
     expire_reservations,
@@ -79,6 +88,12 @@ ALLOWED: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.EXPIRED: frozenset(),
 }
 """Which status may follow which. An order on hold is never confirmed: it is taken off hold first."""
+
+# made once, and past the mapper: every checkout needs them
+NEXT_NUMBERS = text("SELECT nextval(pg_get_serial_sequence('sales_order', 'sequence')) FROM generate_series(1, :count)")
+INSERT_ORDERS, INSERT_LINES, INSERT_CHANGES = (
+    insert(table_of(row)) for row in (OrderRow, OrderLineRow, OrderChangeRow)
+)
 
 
 # --- what is sold -----------------------------------------------------------------------------------------------
@@ -145,10 +160,11 @@ def open_order(session: Session, request: OpenOrder) -> Order:
     known = find_order(session, order_id)
     if known is not None:
         return known
-    offers = offers_of(session, request.business, (line.sku for line in request.lines))
+    offers = offers_seen(session, request.business, [line.sku for line in request.lines])
     _require_offers(request, offers)
     _require_few_enough(request, offers)
     (order,) = _insert_orders(session, [(order_id, request, now(), OrderStatus.PLACED)], offers)
+    keep_order(session, order)
     return order
 
 
@@ -260,19 +276,16 @@ def _insert_orders(
     *,
     origin: str = "checkout",
 ) -> list[Order]:
-    sequences = session.scalars(
-        text("SELECT nextval(pg_get_serial_sequence('sales_order', 'sequence')) FROM generate_series(1, :count)"),
-        {"count": len(placed)},
-    ).all()
+    sequences = session.scalars(NEXT_NUMBERS, {"count": len(placed)}).all()
     orders = [
         _order_values(order_id, request, at, status, sequence, offers) | {"origin": origin}
         for (order_id, request, at, status), sequence in zip(placed, sequences, strict=True)
     ]
     lines = [_line_values(order_id, request, offers) for order_id, request, _, _ in placed]
-    session.execute(insert(OrderRow), orders)
-    session.execute(insert(OrderLineRow), [line for of_order in lines for line in of_order])
+    session.execute(INSERT_ORDERS, orders)
+    session.execute(INSERT_LINES, [line for of_order in lines for line in of_order])
     session.execute(
-        insert(OrderChangeRow),
+        INSERT_CHANGES,
         [
             {
                 "business": request.business,
@@ -349,14 +362,15 @@ def _change(session: Session, order: Order, to: OrderStatus, reason: str | None,
             order_id=order.id,
             status=order.status.value,
         )
-    session.execute(
-        insert(OrderChangeRow).values(
-            business=order.business,
-            order_id=order.id,
-            from_status=order.status.value,
-            to_status=to.value,
-            reason=reason,
-            at=now(),
-        )
-    )
-    return order.model_copy(update={"status": to, "status_reason": reason, **also})
+    change = {
+        "business": order.business,
+        "order_id": order.id,
+        "from_status": order.status.value,
+        "to_status": to.value,
+        "reason": reason,
+        "at": now(),
+    }
+    session.execute(INSERT_CHANGES, [change])
+    moved_order = order.model_copy(update={"status": to, "status_reason": reason, **also})
+    keep_order(session, moved_order)
+    return moved_order

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.clock import now
+from capabilities.kernel.database import table_of
 from capabilities.kernel.errors import ConflictError, RefusedError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
@@ -24,6 +25,7 @@ from capabilities.transaction.extensions import reservation_minutes
 from capabilities.transaction.models import OfferRow, OrderLineRow, OrderRow, ReservationRow, StockRow
 from capabilities.transaction.queries import order_of
 
+INSERT_RESERVATIONS = insert(table_of(ReservationRow))
 HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in ReservationStatus)
 
 # lists travel as arrays: the text of a statement is the same for any number of skus, so it is prepared once
@@ -53,7 +55,7 @@ def hold_stock(session: Session, order_id: str) -> Hold:
     moment = now()
     expires_at = moment + timedelta(minutes=reservation_minutes.for_identity(needs.identity)())
     session.execute(
-        insert(ReservationRow),
+        INSERT_RESERVATIONS,
         [
             {
                 "id": derived_id("rsv", order_id, sku),
