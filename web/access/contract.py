@@ -60,6 +60,7 @@ class OperatorSeen(Contract):
     theme: Theme
     roles: Mapping[str, tuple[Role, ...]]
     is_demo: bool
+    last_business: str | None = None
 
     def roles_in(self, business: str) -> frozenset[Role]:
         """Roles in this line of business, with those that hold everywhere."""

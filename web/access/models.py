@@ -22,6 +22,8 @@ class Operator(BusinessRow, Base):
     password_hash: Mapped[str]
     language: Mapped[str]
     theme: Mapped[str]
+    last_business: Mapped[str | None]
+    """Where they were last: the console opens there."""
     is_active: Mapped[bool]
     is_demo: Mapped[bool]
     created_at: Mapped[datetime]

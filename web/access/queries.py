@@ -60,4 +60,5 @@ def _seen(operator: Operator, rows: list[OperatorRole]) -> OperatorSeen:
         theme=Theme(operator.theme),
         roles=roles,
         is_demo=operator.is_demo,
+        last_business=operator.last_business,
     )

@@ -61,6 +61,7 @@ def create_operator(session: Session, request: CreateOperator) -> OperatorSeen:
         password_hash=_hasher.hash(request.password),
         language=request.language.value,
         theme=Theme.DEVICE.value,
+        last_business=None,
         is_active=True,
         is_demo=request.is_demo,
         created_at=now(),
@@ -191,6 +192,11 @@ def set_preferences(session: Session, operator_id: str, *, language: Language | 
     if theme is not None:
         operator.theme = theme.value
     session.flush()
+
+
+def remember_business(session: Session, operator_id: str, business: str) -> None:
+    """Where the person is now, so that the console opens there next time."""
+    session.execute(update(Operator).where(Operator.id == operator_id).values(last_business=business))
 
 
 def _operator(session: Session, operator_id: str) -> Operator:

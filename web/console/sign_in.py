@@ -105,12 +105,13 @@ def preferences(request: Request) -> Response:
 
 @router.get("/console", name="console")
 def console(request: Request) -> Response:
-    """The first line of business the person may see; retail before others only by the alphabet of their codes."""
+    """Where the person was last; the first time in the line of business that exists longest."""
     operator, seen = who(request)
-    del operator
     if not seen:
         raise SignInNeededError
-    return RedirectResponse(f"/console/{seen[0].business}/today", status_code=303)
+    codes = [one.business for one in sorted(seen, key=lambda one: one.created_at)]
+    here = operator.last_business if operator.last_business in codes else codes[0]
+    return RedirectResponse(f"/console/{here}/today", status_code=303)
 
 
 def who(request: Request) -> tuple[OperatorSeen, list[Business]]:

@@ -19,7 +19,7 @@ from capabilities.kernel.settings import settings
 from web.access.contract import OperatorSeen, Role
 from web.access.permissions import Action, may, roles_for
 from web.access.queries import people_with
-from web.access.service import current_session
+from web.access.service import current_session, remember_business
 
 PLAIN_COOKIE = "zhongtai"
 HOST_COOKIE = "__Host-zhongtai"
@@ -110,7 +110,9 @@ def visit_of(request: Request, business: str) -> Visit:
             raise SignInNeededError
         refuse_forgery(request, current.csrf_token)
         seen = visible_businesses(current.operator, all_businesses(session))
-    here = next((one for one in seen if one.business == business), None)
+        here = next((one for one in seen if one.business == business), None)
+        if here is not None and current.operator.last_business != business:
+            remember_business(session, current.operator.id, business)
     if here is None:
         raise MissingError("business.unknown", f"There is no line of business {business!r} for you.")
     return Visit(request, current.operator, current.csrf_token, here, tuple(seen))

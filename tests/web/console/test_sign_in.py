@@ -8,6 +8,7 @@ import pytest
 
 from tests.web.console.conftest import PASSWORD
 from web.access.contract import Role
+from web.access.models import OperatorRole
 from web.edge import POLICY
 
 
@@ -84,6 +85,15 @@ def test_the_token_may_come_in_the_header_as_htmx_sends_it(browser_as):
         follow_redirects=False,
     )
     assert answer.status_code == 303
+
+
+def test_the_console_opens_where_one_was_last(browser_as, sessions, people):
+    with sessions.begin() as session:
+        session.add(OperatorRole(operator_id=people[Role.EDITOR].id, business="tourism", role="editor"))
+    browser = browser_as(Role.EDITOR)
+    for business in ("tourism", "retail"):
+        browser.get(f"/console/{business}/rules")
+        assert browser.get("/console", follow_redirects=False).headers["location"] == f"/console/{business}/today"
 
 
 def test_signing_in_changes_the_token(browser_as):
