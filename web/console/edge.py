@@ -21,7 +21,6 @@ from web.console.pages import HEADERS, bare_page, page
 from web.console.texts import N_, Note
 from web.console.visit import SAFE_METHODS, ForbiddenError, ForgedRequestError, SignInNeededError
 
-MAX_FORM_BYTES = 1_000_000
 STATUS = {
     ErrorKind.MISSING: 404,
     ErrorKind.CONFLICT: 409,
@@ -32,7 +31,6 @@ STATUS = {
 HEADINGS = {
     404: N_("This is not here"),
     409: N_("This cannot be done now"),
-    413: N_("This is too large"),
     422: N_("This cannot be meant"),
     503: N_("Something outside does not answer"),
     500: N_("Something went wrong here"),
@@ -102,8 +100,6 @@ class ConsoleRoute(APIRoute):
 async def _form(request: Request) -> FormData:
     if request.method in SAFE_METHODS:
         return FormData()
-    if int(request.headers.get("content-length") or 0) > MAX_FORM_BYTES:
-        raise ForgedRequestError
     return await request.form(max_files=0, max_fields=2_000)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import PlatformError
 from rules.check import Problem, check
-from rules.queries import Submission, submission_of, submissions_of
+from rules.queries import Submission, submissions_of
 from rules.service import approve, discard, rebase, send_back, submit
 from web.access.audit import record_act
 from web.access.permissions import Action
@@ -222,11 +222,6 @@ def _refused(
         typed_note=typed_note,
         status=STATUS[error.kind],
     )
-
-
-def view_of(session: Session, submission_id: str) -> SubmissionView:
-    found = submission_of(session, submission_id)
-    return _view(found, names_of(session, {found.submitted_by, found.decided_by or ""}))
 
 
 def _view(found: Submission, names: dict[str, str]) -> SubmissionView:
