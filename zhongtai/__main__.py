@@ -64,6 +64,10 @@ def database() -> Iterator[Settings]:
         yield found
 
 
+api_key_app = typer.Typer(help="Keys front-ends call the API with.", no_args_is_help=True)
+app.add_typer(api_key_app, name="api-key")
+
+
 @app.command()
 def up() -> None:
     """Start everything here and supervise it until Ctrl-C."""
@@ -177,6 +181,37 @@ def journey(
 
     with explained() as terminal, database() as found:
         raise typer.Exit(run_journey(found, terminal, baskets=baskets, orders=orders, at_once=at_once))
+
+
+@api_key_app.command(name="issue")
+def issue_api_key(
+    business: Annotated[str, typer.Argument(help="The line of business the key belongs to.")],
+    name: Annotated[str, typer.Argument(help="The front-end; two keys of one may live side by side.")],
+    may: Annotated[list[str] | None, typer.Option(help="What it may do, several times; left out: everything.")] = None,
+) -> None:
+    """Issue a key; it is shown this once."""
+    from zhongtai.api_keys import issue
+
+    with explained() as terminal, database():
+        issue(terminal, business, name, may or [])
+
+
+@api_key_app.command(name="list")
+def list_api_keys(business: Annotated[str | None, typer.Argument(help="Left out: all.")] = None) -> None:
+    """List keys: whose, what they may do, when they were last used."""
+    from zhongtai.api_keys import show
+
+    with explained() as terminal, database():
+        show(terminal, business)
+
+
+@api_key_app.command(name="revoke")
+def revoke_api_key(key_id: Annotated[str, typer.Argument(help="As `api-key list` shows it.")]) -> None:
+    """Revoke a key; it stops working within seconds."""
+    from zhongtai.api_keys import revoke
+
+    with explained() as terminal, database():
+        revoke(terminal, key_id)
 
 
 @app.command()

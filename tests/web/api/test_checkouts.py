@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from capabilities.kernel.settings import settings
+from tests.conftest import free_port
 from tests.web.api.conftest import a_cart, at_once, keyed
+from web.temporal import TemporalGate
+from workflows.starting import connect
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -212,6 +217,23 @@ async def test_a_longer_wait_than_the_caller_has_is_not_stored(
     late = await shop.post("/checkouts", json=cart, headers=keyed())
     assert late.status_code == 201, late.text
     assert late.json()["run_id"] == early.json()["run_id"]
+
+
+async def test_a_checkout_begun_while_temporal_is_away_is_finished_later(
+    shop: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch, written: Counts
+) -> None:
+    alive = app.state.temporal
+    app.state.temporal = TemporalGate(partial(connect, f"127.0.0.1:{free_port()}", lazy=True))
+    monkeypatch.setenv("ZHONGTAI_ANSWER_WITHIN_S", "0.5")
+    settings.cache_clear()
+    early = await shop.post("/checkouts", json=a_cart(), headers=keyed())
+    assert (early.status_code, early.json()["status"]) == (202, "running")
+    app.state.temporal = alive
+    monkeypatch.setenv("ZHONGTAI_ANSWER_WITHIN_S", "10")
+    settings.cache_clear()
+    late = await shop.post("/checkouts", json=a_cart(), headers=keyed())
+    assert (late.status_code, late.json()["run_id"]) == (201, early.json()["run_id"])
+    assert written()["sales_order"] == 1
 
 
 async def test_the_total_a_quote_named_is_the_total_paid(shop: httpx.AsyncClient) -> None:
