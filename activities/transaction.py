@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from activities.catalogue import StepContext, operation
+from activities.journal.queries import find_run
 from capabilities.kernel.outbox import publish
 from capabilities.marketing.contract import Quote
 from capabilities.marketing.queries import quote_of
@@ -109,10 +110,19 @@ def open_order(session: Session, context: StepContext, request: OpenRequest) -> 
 
 
 @operation("transaction.close", en="Close the order", zh="关闭订单")
-def close_order(session: Session, context: StepContext, request: CloseRequest) -> OrderStanding:  # noqa: ARG001
-    """The undo of opening: refused, expired or cancelled, and its stock given back. A confirmed order stays."""
-    closed = service.close_order(session, CloseOrder(**request.model_dump()))
+def close_order(session: Session, context: StepContext, request: CloseRequest) -> OrderStanding:
+    """The undo of opening: refused, expired or cancelled, and its stock given back. A confirmed order stays.
+
+    An undo is bound when the order opens, before anything went wrong: the reason is what the run ended with.
+    """
+    reason = request.reason or _why_it_ended(session, context.run_id)
+    closed = service.close_order(session, CloseOrder(**request.model_dump() | {"reason": reason}))
     return OrderStanding(order_id=request.order_id, status=None if closed is None else closed.status)
+
+
+def _why_it_ended(session: Session, run_id: str) -> str | None:
+    run = find_run(session, run_id)
+    return str(run.error["message"]) if run is not None and run.error else None
 
 
 @operation("transaction.hold_stock", en="Hold the stock", zh="预留库存")

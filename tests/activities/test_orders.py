@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from activities import receipt, transaction, user  # noqa: F401 - imported for the operations they declare
 from activities.catalogue import StepContext, find_operation, operations
 from activities.expiry import Expired, expire_overdue
+from activities.journal.models import ProcessRun, RunStatus
 from activities.pricing import PricedCheckout
 from activities.receipt import Receipt, receipt_of
 from activities.transaction import OpenedOrder
@@ -123,6 +124,31 @@ def test_closing_undoes_opening_and_holding(shop: Session) -> None:
     closed = run(shop, "transaction.close", order_id=order_id, reason="payment.declined")
     assert closed.model_dump() == {"order_id": order_id, "status": OrderStatus.REFUSED}
     assert offers_of(shop, "retail", ["tea"])["tea"].available_units == 10
+
+
+def test_an_order_closed_by_undo_says_what_the_run_ended_with(shop):
+    order_id = opened(shop).order_id
+    ended_with = {"code": "payment.declined", "message": "The payment was declined."}
+    shop.add(
+        ProcessRun(
+            id="run_1",
+            business="retail",
+            process="checkout",
+            definition_sha256="0",
+            workflow_id="retail/checkout/1",
+            status=RunStatus.UNDOING,
+            error=ended_with,
+            input={},
+            turn=1,
+            actor="api:test",
+            correlation_id="corr_1",
+            started_at=now(),
+            updated_at=now(),
+        )
+    )
+    shop.flush()
+    run(shop, "transaction.close", order_id=order_id)
+    assert order_of(shop, order_id).status_reason == "The payment was declined."
 
 
 @pytest.mark.parametrize("name", ["transaction.close", "transaction.release_stock"])
