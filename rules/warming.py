@@ -75,8 +75,3 @@ class Warming:
         except PlatformError as error:
             # a release of a newer version of the product, say: the decision that needs it will tell
             _LOG.warning("rules could not be warmed up: %s", error)
-
-
-def start_warming(sessions: sessionmaker[Session], url: str) -> Warming:
-    """Start listening; call `stop` on what is returned when the process ends."""
-    return Warming(sessions, url).start()
