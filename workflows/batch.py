@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -46,12 +47,39 @@ from workflows.stepping import (
 )
 
 MAX_STEPS = 24
+STRETCH_S = 2.0
+"""After this the activity returns at the next chance, so that what it did is told to Temporal."""
 
 
 @activity.defn(name=ADVANCE, no_thread_cancel_exception=True)
 def advance(request: Advance) -> Advanced:
-    """The activity: go on from the cursor as far as one transaction, or one call outside, reaches."""
+    """The activity: go on from the cursor, batch after call after batch, until somebody must be told or waited for.
+
+    Each batch and each commit of a call outside is its own transaction, so an attempt that breaks off anywhere is taken
+    up by the next where it broke off. One activity instead of one a batch saves the server and the worker half their work.
+    """
     plan = plan_of_text(request.definition)
+    began, known, trail = monotonic(), request.values, list[str]()
+    values = dict(known)
+    while True:
+        done = _part(request, plan)
+        values |= done.values
+        trail += done.trail
+        if _must_return(plan, done, values) or monotonic() - began > STRETCH_S:
+            live = plan.live_values(done.cursor, values)
+            news = {name: value for name, value in live.items() if known.get(name) is not value}
+            return replace(done, values=news, trail=trail)
+        request = replace(request, cursor=done.cursor, values=plan.live_values(done.cursor, values), notes=[])
+
+
+def _must_return(plan: Plan, done: Advanced, values: dict[str, Any]) -> bool:
+    """Whether the process itself has something to do: answer, end, undo or wait."""
+    told = done.reply is not None or done.outcome is not None or done.failure is not None
+    return told or isinstance(plan.next_step(done.cursor, values)[1], Wait | UndoAll)
+
+
+def _part(request: Advance, plan: Plan) -> Advanced:
+    """As far as one transaction, or one call outside, reaches."""
     cursor, step = plan.next_step(request.cursor, request.values)
     standing = Standing(step.name if step is not None else "end")
     with failures_told(standing):
@@ -83,6 +111,7 @@ class _Batch:
     standing: Standing
     values: dict[str, Any] = field(init=False)
     rows: list[StepRow] = field(default_factory=list)
+    trail: list[str] = field(default_factory=list)
     reply: Sent | None = None
     found: journal.LockedRun = field(init=False)
 
@@ -121,6 +150,7 @@ class _Batch:
                     raise raised(step, self.values)
                 case Wait() | UndoAll() | End() | None:
                     break
+            self.trail.append(step.name)
             cursor += 1
         return self.plan.next_step(cursor, self.values)
 
@@ -188,13 +218,13 @@ class _Batch:
             )
         elif self.found.turn <= self.request.turn:
             journal.update_run(self.session, run.run_id, **standing_values(self.plan, self.values, step))
-        live = self.plan.live_values(cursor, self.values)
         return Advanced(
             cursor,
-            {name: value for name, value in live.items() if self.request.values.get(name) is not value},
+            self.plan.live_values(cursor, self.values),
             reply=self.reply,
             outcome=outcome,
             is_wait_announced=isinstance(step, Wait),
+            trail=self.trail,
         )
 
 
@@ -212,12 +242,7 @@ def _outside(request: Advance, plan: Plan, cursor: int, step: Call, standing: St
     )
     values = {**request.values, order.path: response}
     after, following = plan.next_step(cursor + 1, values)
-    live = plan.live_values(after, values)
-    return Advanced(
-        after,
-        {order.path: response} if order.path in live else {},
-        is_wait_announced=isinstance(following, Wait),
-    )
+    return Advanced(after, {order.path: response}, is_wait_announced=isinstance(following, Wait), trail=[order.path])
 
 
 def _stands_after(plan: Plan, cursor: int, values: dict[str, Any]) -> dict[str, Any] | None:
@@ -302,6 +327,9 @@ def _refuse(request: Advance, refusal: Refusal, *, rolled_back: list[StepRow]) -
         found = journal.lock_run(session, run.run_id, paths=[row.path for row in rows])
         if found.status == RunStatus.ENDED:
             return ended_before(session, run, found, request.cursor)
+        refused = _refused_before(request, found)
+        if refused is not None:
+            return refused
         found.admit(request.turn)
         rows = journal.new_rows(found, rows)
         journal.write_steps(session, run_id=run.run_id, business=run.business, rows=rows)

@@ -92,6 +92,7 @@ class Process:
         self._repair: Repair | None = None
         self._repairs_done: set[str] = set()
         self._cancelled = False
+        self._is_stopping = False
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> str:
@@ -123,7 +124,7 @@ class Process:
 
     @event.validator
     def _check_event(self, event: Event) -> None:
-        if self._start is None or event.name not in self._plan().events():
+        if self._start is None or self._is_stopping or event.name not in self._plan().events(self._cursor):
             raise ApplicationError(f"This process does not wait for {event.name}.", type="process.event_unknown")
         if event.name in self._events or self._is_over:
             raise ApplicationError(f"{event.name} has come already.", type="process.event_repeated")
@@ -195,6 +196,8 @@ class Process:
             except FAILED as error:
                 await self._mend(failure_of(error, step))
                 continue
+            if not self._plan().leads_along(self._cursor, done.trail):
+                raise NondeterminismError(f"From {self._cursor} this definition does not lead along {done.trail}.")
             self._notes = []
             self._values |= done.values
             self._reply = self._reply or done.reply
@@ -205,6 +208,7 @@ class Process:
 
     async def _undo(self, ending: Ending | None) -> str | None:
         """Undo everything registered, shielded from cancellation; parked and mended like any step."""
+        self._is_stopping = ending is not None
         while True:
             start = self._started()
             request = UndoRequest(start.run, self._next_turn(), self._mending, self._notes, ending)

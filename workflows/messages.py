@@ -96,6 +96,8 @@ class Advanced:
     failure: Ending | None = None
     """Set when what earlier batches did must be undone before the run ends."""
     is_wait_announced: bool = False
+    trail: list[str] = field(default_factory=list)
+    """The steps it did, in order: the process checks them against its own plan, so that no other plan can replay them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from activities.journal.service import FoundStep, StepRow
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import PlatformError, UnavailableError
 from workflows.messages import RunRef
-from workflows.stepping import Order, Refusal, as_json, context_of, error_of, moment, parsed, row_of
+from workflows.stepping import REFUSED, Order, Refusal, as_json, context_of, error_of, moment, parsed, row_of
 
 Stands = Callable[[dict[str, Any]], dict[str, Any] | None]
 AfterRecord = Callable[[Session], None]
@@ -49,11 +49,13 @@ def call_outside(
         before = found.steps.get((order.path, 0, order.revision))
         if before is not None and before.is_final:
             return before.response or {}
+        if before is not None and before.error is not None and found.is_past(turn):
+            raise refused_before(order, before.error)
         found.admit(turn)
         journal.write_steps(session, run_id=run.run_id, business=run.business, rows=journal.new_rows(found, notes))
         if substitute is not None:
             row = row_of(run, order, StepStatus.SKIPPED, started_at, response=substitute, ended_at=started_at)
-            _close(session, run, row, stands(substitute), after_record)
+            _close(session, run, turn, row, stands(substitute), after_record)
             return substitute
         intent = _intent(session, run, order, before, undo, started_at)
         if found.status != during:
@@ -70,19 +72,31 @@ def call_outside(
         # no lock and no look: `record` takes the same answer twice, and a row that is final already rolls this back
         response = as_json(steps.record(session, context_of(run, order), intent, answer))
         row = row_of(run, order, StepStatus.DONE, started_at, response=response, ended_at=moment())
-        _close(session, run, row, stands(response), after_record)
+        _close(session, run, turn, row, stands(response), after_record)
     return response
 
 
+def refused_before(order: Order, error: dict[str, Any]) -> Refusal:
+    """The refusal of a step that was refused before the worker died, and whose undo has begun since."""
+    return Refusal(
+        order, {key: value for key, value in error.items() if key != "outcome"}, error.get("outcome", REFUSED)
+    )
+
+
 def _close(
-    session: Session, run: RunRef, row: StepRow, stands: dict[str, Any] | None, after_record: AfterRecord | None
+    session: Session,
+    run: RunRef,
+    turn: int,
+    row: StepRow,
+    stands: dict[str, Any] | None,
+    after_record: AfterRecord | None,
 ) -> None:
     """The step's row is final; the run's row changes only where it stands otherwise than before."""
     journal.write_steps(session, run_id=run.run_id, business=run.business, rows=[row])
     if after_record is not None:
         after_record(session)
     if stands is not None:
-        journal.update_run(session, run.run_id, **stands)
+        journal.update_standing(session, run.run_id, turn, **stands)
 
 
 def _intent(

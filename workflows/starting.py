@@ -222,19 +222,23 @@ async def start_process(client: Client, begun: Begun) -> None:
 
 async def send_event(client: Client, run_id: str, event: str, body: dict[str, Any], actor: str) -> None:
     """Deliver an event a run waits for. Raises `ConflictError` when it does not wait for it (any more)."""
-    await _update(client, run_id, EVENT, Event(event, body, actor))
+    await _update(client, run_id, EVENT, Event(event, body, actor), None)
 
 
 async def repair(client: Client, run_id: str, order: Repair) -> None:
-    """Mend a parked run; returns once the journal has it. Raises `ConflictError` when it is not parked so."""
-    await _update(client, run_id, REPAIR, order)
+    """Mend a parked run; returns once the journal has it. Raises `ConflictError` when it is not parked so.
+
+    The same repair (by its id) sent again is the one that was made, wherever the run stands by then.
+    """
+    await _update(client, run_id, REPAIR, order, order.id)
 
 
-async def _update(client: Client, run_id: str, update: str, argument: Event | Repair) -> None:
+async def _update(client: Client, run_id: str, update: str, argument: Event | Repair, update_id: str | None) -> None:
     workflow_id = await asyncio.to_thread(_workflow_id, run_id)
     handle = client.get_workflow_handle(workflow_id)
     try:
-        await handle.execute_update(update, argument, rpc_timeout=timedelta(seconds=settings().answer_within_s))
+        within = timedelta(seconds=settings().answer_within_s)
+        await handle.execute_update(update, argument, id=update_id, rpc_timeout=within)
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         code = cause.type if isinstance(cause, ApplicationError) and cause.type else "process.update_refused"

@@ -30,6 +30,9 @@ from workflows.messages import Failure, Mending, Note, RunRef
 DECIDE = "rules.decide"
 """The operation behind `decide` steps: `{decision, facts}` → outcome, reason, effects, rule_ids, release_id."""
 
+REFUSED = "refused"
+"""The outcome of a run that a step said no to."""
+
 UNFORESEEN_ATTEMPTS = 4
 """How often an error nobody foresaw is tried before the run is parked."""
 
@@ -51,7 +54,7 @@ class Order:
 class Refusal(Exception):  # noqa: N818 - the business says no: an answer, carried out of a transaction to undo it
     """A step said no. Raised through the transaction so that it rolls back."""
 
-    def __init__(self, order: Order | None, error: dict[str, Any], outcome: str = "refused") -> None:
+    def __init__(self, order: Order | None, error: dict[str, Any], outcome: str = REFUSED) -> None:
         super().__init__(error["message"])
         self.order = order
         self.error = error

@@ -77,7 +77,7 @@ def _undo_own(request: UndoRequest, standing: Standing) -> tuple[UndoRow | None,
 
 
 def _order(request: UndoRequest, row: UndoRow) -> Order:
-    path = PREFIX + row.path
+    path = PREFIX + row.path + (f"#{row.revision}" if row.revision else "")
     return Order(
         path=path,
         kind="undo",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -82,9 +82,22 @@ class Plan:
         wanted = self.live[min(cursor, len(self.instructions))]
         return {name: value for name, value in values.items() if name in wanted}
 
-    def events(self) -> frozenset[str]:
-        """The events this process may wait for."""
-        steps = (instruction.step for instruction in self.instructions if isinstance(instruction, Do))
+    def leads_along(self, cursor: int, trail: Sequence[str]) -> bool:
+        """Whether these steps stand in this order from the cursor on."""
+        for name in trail:
+            place = next((i for i in range(cursor, len(self.instructions)) if self._is_named(i, name)), None)
+            if place is None:
+                return False
+            cursor = place + 1
+        return True
+
+    def _is_named(self, cursor: int, name: str) -> bool:
+        instruction = self.instructions[cursor]
+        return isinstance(instruction, Do) and instruction.step.name == name
+
+    def events(self, cursor: int = 0) -> frozenset[str]:
+        """The events this process may wait for from the cursor on: jumps lead forward only."""
+        steps = (instruction.step for instruction in self.instructions[cursor:] if isinstance(instruction, Do))
         return frozenset(step.event for step in steps if isinstance(step, Wait) and step.event is not None)
 
     def step_named(self, name: str) -> Work | None:
