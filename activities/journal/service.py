@@ -52,9 +52,15 @@ class LockedRun:
     turn: int
     steps: dict[StepKey, FoundStep]
 
+    def is_past(self, turn: int) -> bool:
+        """Whether the run has ended, or was undone after that turn."""
+        return self.turn > turn or self.status == RunStatus.ENDED
+
     def admit(self, turn: int) -> None:
-        """Raises `ConflictError` for a straggler: an activity of a turn before the last undo that would add a step."""
-        if self.turn > turn:
+        """Raises `ConflictError` for a straggler: an activity of a turn before the last undo, or of a run that is over,
+        that would add a step.
+        """
+        if self.is_past(turn):
             raise ConflictError("process.turn_passed", "This run was undone meanwhile.", run_id=self.run_id, turn=turn)
 
 
@@ -81,10 +87,11 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class UndoRow:
-    """A step that is still to be undone."""
+    """A step that is still to be undone. One that was tried with several inputs stands here once for each revision."""
 
     sequence: int
     path: str
+    revision: int
     operation: str
     request: dict[str, Any]
 
@@ -168,6 +175,12 @@ def update_run(session: Session, run_id: str, **values: Any) -> None:
     session.execute(update(_RUNS).where(_RUNS.c.id == run_id).values(updated_at=now(), **values))
 
 
+def update_standing(session: Session, run_id: str, turn: int, **values: Any) -> None:
+    """Change where a run stands, unless it has ended or was undone since that turn: a straggler revives nothing."""
+    stands = (_RUNS.c.id == run_id) & (_RUNS.c.turn <= turn) & (_RUNS.c.status != RunStatus.ENDED)
+    session.execute(update(_RUNS).where(stands).values(updated_at=now(), **values))
+
+
 def end_run(
     session: Session, run_id: str, *, outcome: str, error: dict[str, Any] | None, subject: str | None = None
 ) -> None:
@@ -202,11 +215,11 @@ def has_undo(session: Session, run_id: str) -> bool:
 def undo_rows(session: Session, run_id: str) -> list[UndoRow]:
     """What is still to be undone, last step first."""
     found = session.execute(_undoable(run_id).order_by(ProcessStep.sequence.desc()))
-    return [UndoRow(row.sequence, row.path, row.undo["call"], row.undo["with"]) for row in found]
+    return [UndoRow(row.sequence, row.path, row.revision, row.undo["call"], row.undo["with"]) for row in found]
 
 
 def _undoable(run_id: str) -> Any:
-    return select(ProcessStep.sequence, ProcessStep.path, ProcessStep.undo).where(
+    return select(ProcessStep.sequence, ProcessStep.path, ProcessStep.revision, ProcessStep.undo).where(
         ProcessStep.run_id == run_id,
         ProcessStep.undone_at.is_(None),
         func.jsonb_typeof(ProcessStep.undo) == "object",

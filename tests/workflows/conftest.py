@@ -6,15 +6,20 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 from sqlalchemy.orm import Session, sessionmaker
 from temporalio.client import Client
+from temporalio.common import RetryPolicy
 
 from capabilities.kernel import database
 from capabilities.kernel.settings import settings
-from workflows import starting
+from tests.workflows import hall
+from workflows import interpreter, library, starting
+from workflows.language.reading import read_yaml
+from workflows.language.snapshot import snapshot
 from workflows.worker import make_worker
 
 
@@ -48,3 +53,22 @@ async def worker(client: Client) -> AsyncIterator[None]:
         loop.set_default_executor(ThreadPoolExecutor(8))
         async with make_worker(client, executor):
             yield
+
+
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> hall.Hall:
+    """The hall's processes stand in the library."""
+    hall.declare()
+    texts = (hall.VISIT, hall.ASKING, hall.HURRIED, hall.CALLING)
+    known = {read_yaml(text)["process"]: snapshot(read_yaml(text)) for text in texts}
+    monkeypatch.setattr(starting, "definition_for", lambda process, identity: known[process])
+    monkeypatch.setattr(library, "library", lambda: known)
+    return hall.fresh_hall()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parking takes a second, not a minute."""
+    monkeypatch.setattr(
+        interpreter, "WORK_RETRY", RetryPolicy(initial_interval=timedelta(milliseconds=20), maximum_attempts=3)
+    )

@@ -181,3 +181,17 @@ steps:
   - seat: { call: hall.seat, with: { guest: greet.guest }, undo: none, because: nothing follows }
   - done: { end: seated }
 """
+
+HURRIED = ASKING.replace("process: asking", "process: hurried").replace("within_s: 60", "within_s: 1")
+
+CALLING = """
+process: calling
+en: Calling
+zh: 叫门
+input: hall.visit
+steps:
+  - greet: { call: hall.greet, with: { name: input.name }, undo: { call: hall.forget, with: { guest: greet.guest } } }
+  - pass: { call: hall.pass_gate, with: { guest: greet.guest }, undo: { call: hall.go_back, with: { guest: greet.guest } } }
+  - ask: { wait: { event: host.answered, within_s: 60 } }
+  - done: { end: seated }
+"""

@@ -6,74 +6,21 @@ import asyncio
 import contextlib
 import json
 import threading
-import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session, sessionmaker
 from temporalio.client import Client
-from temporalio.common import RetryPolicy
 
-from activities.journal.queries import repairs_of, run_of, steps_of
+from activities.journal.queries import steps_of
 from capabilities.kernel.errors import ConflictError, UnavailableError
-from capabilities.kernel.idempotency import Answer, canonical_sha256
-from capabilities.kernel.identity import BusinessIdentity
+from capabilities.kernel.idempotency import Answer
 from tests.workflows import hall
-from workflows import batch, interpreter, jobs, library, starting
-from workflows.language.reading import read_yaml
-from workflows.language.snapshot import snapshot
-from workflows.starting import Begun, Repair, RepairKind
+from tests.workflows.visiting import Sessions, begin, begin_again, steps, until, words
+from workflows import batch, jobs, starting
+from workflows.starting import Begun
 
-RETAIL = BusinessIdentity("retail")
-Sessions = sessionmaker[Session]
-
-
-@pytest.fixture(autouse=True)
-def visits(monkeypatch: pytest.MonkeyPatch) -> hall.Hall:
-    """The hall's processes stand in the library; impatience, so that parking takes a second."""
-    hall.declare()
-    known = {read_yaml(text)["process"]: snapshot(read_yaml(text)) for text in (hall.VISIT, hall.ASKING)}
-    monkeypatch.setattr(starting, "definition_for", lambda process, identity: known[process])
-    monkeypatch.setattr(library, "library", lambda: known)
-    return hall.fresh_hall()
-
-
-def begin(sessions: Sessions, process: str = "visit", name: str = "Ann", key: str | None = None) -> Begun:
-    body = {"name": name}
-    with sessions.begin() as session:
-        return starting.begin_run(
-            session,
-            process=process,
-            identity=RETAIL,
-            input=body,
-            client_id="client",
-            key=key or uuid.uuid4().hex,
-            body_sha256=canonical_sha256(body),
-            actor="api:client",
-        )
-
-
-async def until(sessions: Sessions, run_id: str, status: str, within_s: float = 20) -> Any:
-    """The run, once it stands so."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while True:
-        with sessions() as session:
-            run = run_of(session, run_id)
-        if run.status == status:
-            return run
-        assert asyncio.get_running_loop().time() < deadline, f"{run.status} {run.step} {run.error}, not {status}"
-        await asyncio.sleep(0.05)
-
-
-def words(sessions: Sessions, run_id: str) -> list[str]:
-    with sessions() as session:
-        return hall.booked(session, run_id)
-
-
-def steps(sessions: Sessions, run_id: str) -> list[tuple[str, str]]:
-    with sessions() as session:
-        return [(step.path, step.status) for step in steps_of(session, run_id)]
+pytestmark = pytest.mark.usefixtures("visits")
 
 
 async def test_a_visit_answers_once_and_leaves_its_steps(wired: Sessions, client: Client, worker: None) -> None:
@@ -129,11 +76,6 @@ async def test_a_refusal_in_the_first_batch_leaves_only_the_run_and_why(
     assert words(wired, begun.run_id) == []
     assert steps(wired, begun.run_id) == [("greet", "refused")]
     assert begin_again(wired, begun).answer == answer
-
-
-def begin_again(sessions: Sessions, begun: Begun) -> Begun:
-    with sessions() as session:
-        return starting.begun_before(session, begun.run_id, starting.answer_of(session, begun.run_id))
 
 
 async def test_a_business_end_undoes_backwards_and_answers_why(
@@ -239,133 +181,6 @@ async def test_an_event_that_says_no_undoes_and_keeps_the_first_answer(
     assert begin_again(wired, begun).answer == first
 
 
-# --- parking and mending
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        interpreter, "WORK_RETRY", RetryPolicy(initial_interval=timedelta(milliseconds=20), maximum_attempts=3)
-    )
-
-
-async def parked(sessions: Sessions, client: Client, trouble: str, visits: hall.Hall) -> Begun:
-    """A run parked because `trouble` does not work."""
-
-    def broken(count: int) -> None:
-        raise UnavailableError("hall.dark", "It is too dark.")
-
-    visits.trouble[trouble] = broken
-    begun = begin(sessions)
-    await starting.start_process(client, begun)
-    run = await until(sessions, begun.run_id, "stuck")
-    assert run.error["code"] == "hall.dark", run.error["message"]
-    assert run.waiting_for == "repair"
-    return begun
-
-
-def order(kind: RepairKind, change: dict[str, Any] | None = None, step: str | None = None) -> Repair:
-    return Repair(uuid.uuid4().hex, kind, "user:mender", "the lamp was mended", step, change)
-
-
-@pytest.mark.parametrize("trouble", ["seat", "call"])
-async def test_a_parked_step_is_tried_again_when_a_person_says_so(
-    wired: Sessions, client: Client, worker: None, visits: hall.Hall, impatient: None, trouble: str
-) -> None:
-    begun = await parked(wired, client, trouble, visits)
-    visits.trouble.clear()
-    mending = order(RepairKind.RETRY)
-    await starting.repair(client, begun.run_id, mending)
-    run = await until(wired, begun.run_id, "ended")
-    assert run.outcome == "seated"
-    assert words(wired, begun.run_id) == ["greeted", "asked at the gate", "gate open", "seated"]
-    with wired() as session:
-        logged = repairs_of(session, begun.run_id)
-    assert [(row.id, row.kind, row.step, row.actor, row.reason) for row in logged] == [
-        (mending.id, "retry", "seat" if trouble == "seat" else "pass", "user:mender", "the lamp was mended")
-    ]
-    with pytest.raises(ConflictError):
-        await starting.repair(client, begun.run_id, order(RepairKind.RETRY))
-
-
-async def test_a_changed_input_raises_the_revision(
-    wired: Sessions, client: Client, worker: None, visits: hall.Hall, impatient: None
-) -> None:
-    begun = await parked(wired, client, "seat", visits)
-    visits.trouble.clear()
-    await starting.repair(client, begun.run_id, order(RepairKind.RETRY_WITH, {"guest": "Bob"}))
-    await until(wired, begun.run_id, "ended")
-    with wired() as session:
-        seats = [step for step in steps_of(session, begun.run_id) if step.path == "seat"]
-    assert [(step.revision, step.status, step.request) for step in seats] == [
-        (0, "failed", {"guest": "Ann"}),
-        (1, "done", {"guest": "Bob"}),
-    ]
-
-
-async def test_a_skipped_step_leaves_its_substitute(
-    wired: Sessions, client: Client, worker: None, visits: hall.Hall, impatient: None
-) -> None:
-    begun = await parked(wired, client, "call", visits)
-    await starting.repair(client, begun.run_id, order(RepairKind.SKIP, {"status": "by hand"}, "pass"))
-    await until(wired, begun.run_id, "ended")
-    assert begin_again(wired, begun).answer == Answer(201, '{"words":"Hello Ann","gate":"by hand"}')
-    assert ("pass", "skipped") in steps(wired, begun.run_id)
-
-
-async def test_undo_and_stop_takes_everything_back(
-    wired: Sessions, client: Client, worker: None, visits: hall.Hall, impatient: None
-) -> None:
-    begun = await parked(wired, client, "seat", visits)
-    await starting.repair(client, begun.run_id, order(RepairKind.UNDO))
-    run = await until(wired, begun.run_id, "ended")
-    assert run.outcome == "stopped"
-    assert words(wired, begun.run_id) == ["greeted", "asked at the gate", "gate open", "gate back", "forgotten"]
-
-
-async def test_a_failing_undo_is_parked_and_goes_on_after_the_mending(
-    wired: Sessions, client: Client, worker: None, visits: hall.Hall, impatient: None
-) -> None:
-    visits.gate_status = "shut"
-    begun = await parked(wired, client, "forget", visits)
-    assert words(wired, begun.run_id)[-1] == "gate back"
-    visits.trouble.clear()
-    await starting.repair(client, begun.run_id, order(RepairKind.RETRY, step="undo/greet"))
-    run = await until(wired, begun.run_id, "ended")
-    assert run.outcome == "turned_away"
-    assert words(wired, begun.run_id)[-2:] == ["gate back", "forgotten"]
-
-
-async def test_an_error_nobody_foresaw_is_parked_with_its_input(
-    wired: Sessions, client: Client, worker: None, visits: hall.Hall, impatient: None
-) -> None:
-    def surprise(count: int) -> None:
-        raise KeyError("chair")
-
-    visits.trouble["seat"] = surprise
-    begun = begin(wired)
-    await starting.start_process(client, begun)
-    run = await until(wired, begun.run_id, "stuck")
-    assert (run.step, run.error["code"]) == ("seat", "process.step_failed")
-    assert "KeyError" in run.error["message"]
-    with wired() as session:
-        failed = next(step for step in steps_of(session, begun.run_id) if step.path == "seat")
-    assert (failed.status, failed.request, failed.attempt) == ("failed", {"guest": "Ann"}, 3)
-
-
-async def test_a_bug_in_the_interpreter_is_parked_too(
-    wired: Sessions, client: Client, worker: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(self: Any) -> Any:
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(interpreter.Process, "_plan", broken)
-    begun = begin(wired)
-    await starting.start_process(client, begun)
-    run = await until(wired, begun.run_id, "stuck")
-    assert run.error["code"] == "process.interpreter_failed"
-
-
 async def test_a_cancelled_process_takes_everything_back(wired: Sessions, client: Client, worker: None) -> None:
     begun = begin(wired, "asking")
     await starting.await_answer(client, begun, 15)
@@ -373,21 +188,6 @@ async def test_a_cancelled_process_takes_everything_back(wired: Sessions, client
     run = await until(wired, begun.run_id, "ended")
     assert run.outcome == "cancelled"
     assert words(wired, begun.run_id) == ["greeted", "forgotten"]
-
-
-async def test_a_repair_says_who_and_why(
-    wired: Sessions, client: Client, worker: None, visits: hall.Hall, impatient: None
-) -> None:
-    begun = await parked(wired, client, "seat", visits)
-    for wrong, told in (
-        (Repair("1", RepairKind.RETRY, "user:x", " "), "who and why"),
-        (Repair("2", RepairKind.SKIP, "user:x", "why not"), "use instead"),
-        (Repair("3", RepairKind.RETRY, "user:x", "why not", "greet"), "parked at seat"),
-    ):
-        with pytest.raises(ConflictError, match=told):
-            await starting.repair(client, begun.run_id, wrong)
-    await starting.repair(client, begun.run_id, order(RepairKind.UNDO))
-    await until(wired, begun.run_id, "ended")
 
 
 # --- runs that never reached Temporal
