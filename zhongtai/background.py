@@ -114,7 +114,7 @@ def run_reset(settings: Settings, terminal: Terminal) -> None:
         size = sum(path.lstat().st_size for path in state.folder.rglob("*"))
         for name in ("postgres", "temporal", "run", "logs", "workers"):
             shutil.rmtree(state.folder / name, ignore_errors=True)
-        for name in ("demo.json", "secret_key", "ready", ".postgres.lock"):
+        for name in ("demo.json", "secret_key", "ready", ".postgres.start.lock", ".postgres.library.lock"):
             (state.folder / name).unlink(missing_ok=True)
         terminal.say(f"Forgotten: {size / 1e6:,.0f} MB of data, keys and logs in {state.folder}.")
     if settings.database_url is not None:

