@@ -193,6 +193,7 @@ class _Batch:
 
     def _reply(self, step: Reply) -> None:
         if self.found.steps.get((step.name, 0, 0)) is None:
+            self.found.admit(self.request.turn)
             at = moment()
             self.rows.append(
                 StepRow(

@@ -47,6 +47,7 @@ class Answer(Contract):
 
 
 NOTHING_TO_ASK = Intent(payment_id=None)
+NEVER_ARRIVED = "never_arrived"
 
 
 class PaymentStand(StrEnum):
@@ -168,11 +169,8 @@ def _find_out(provider: Provider, intent: Intent, limit_s: float) -> Answer:
     for call in intent.open_calls:
         found = look_up(provider, call.key, limit_s=limit_s)
         if found is None and intent.gives_up_at is not None and intent.gives_up_at <= now():
-            void = call.model_copy(
-                update={"key": derived_id("voi", call.key), "action": Action.VOID, "authorization_key": call.key}
-            )
             # should it have arrived just now, it is withdrawn all the same, and both are known
-            told = send(provider, void, limit_s=limit_s, may_be_sent=True)
+            told = send(provider, _voiding(call, call.key), limit_s=limit_s, may_be_sent=True)
             reports += [report for report in told if report.outcome is Outcome.SUCCEEDED]
             found = look_up(provider, call.key, limit_s=limit_s)
         if found is not None and found.outcome is not Outcome.PROCESSING:
@@ -212,15 +210,23 @@ def _still_stands(provider: Provider, void: ProviderCall, limit_s: float) -> boo
 
 
 def _give_back(provider: Provider, intent: Intent, refund: ProviderCall, limit_s: float) -> Answer:
-    """Ask after an open capture first: what was never captured is not given back."""
+    """Ask after an open capture first: what was never captured is not given back, and can no longer be captured."""
     reports: list[ProviderReport] = []
     for call in intent.open_calls:
         found = look_up(provider, call.key, limit_s=limit_s)
+        if found is None:
+            # it may still be on its way: once the authorization is withdrawn it takes nothing when it arrives
+            reports += send(provider, _voiding(call, call.authorization_key), limit_s=limit_s, may_be_sent=True)
+            found = look_up(provider, call.key, limit_s=limit_s)
         if found is not None and found.outcome is Outcome.PROCESSING:
             raise UnavailableError("payment.still_processing", "The provider is still working on the payment.")
-        if found is not None:
-            reports.append(found)
-    if intent.open_calls and not any(report.outcome is Outcome.SUCCEEDED for report in reports):
+        reports.append(found or _never_arrived(call))
+    done = {report.action for report in reports if report.outcome is Outcome.SUCCEEDED}
+    if intent.open_calls and Action.CAPTURE not in done:
+        if Action.VOID not in done and any(report.reason == NEVER_ARRIVED for report in reports):
+            raise UnavailableError(
+                "payment.void_unknown", "The provider did not say whether it may still take the money."
+            )
         return Answer(reports=(*reports, _never_arrived(refund, reason="nothing_charged")))
     told = send(provider, refund, limit_s=limit_s, may_be_sent=intent.may_be_sent)
     if not told or any(report.outcome is Outcome.DECLINED for report in told):
@@ -233,7 +239,13 @@ def _give_back(provider: Provider, intent: Intent, refund: ProviderCall, limit_s
     return Answer(reports=(*reports, *told))
 
 
-def _never_arrived(call: ProviderCall, reason: str = "never_arrived") -> ProviderReport:
+def _voiding(call: ProviderCall, authorization_key: str | None) -> ProviderCall:
+    """The order that keeps a call which the provider never heard of from having any effect later."""
+    to_void = {"key": derived_id("voi", call.key), "action": Action.VOID, "authorization_key": authorization_key}
+    return call.model_copy(update=to_void)
+
+
+def _never_arrived(call: ProviderCall, reason: str = NEVER_ARRIVED) -> ProviderReport:
     return ProviderReport(
         key=call.key,
         action=call.action,

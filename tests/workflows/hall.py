@@ -192,6 +192,7 @@ input: hall.visit
 steps:
   - greet: { call: hall.greet, with: { name: input.name }, undo: { call: hall.forget, with: { guest: greet.guest } } }
   - pass: { call: hall.pass_gate, with: { guest: greet.guest }, undo: { call: hall.go_back, with: { guest: greet.guest } } }
+  - tell: { reply: 202, body: { status: { text: asked } } }
   - ask: { wait: { event: host.answered, within_s: 60 } }
   - done: { end: seated }
 """

@@ -16,7 +16,7 @@ from tests.workflows import hall
 from tests.workflows.visiting import Sessions, begin, order, parked, until, words
 from workflows import batch, starting
 from workflows.batch import advance
-from workflows.messages import Advance, Advanced, Ending, Mending, RepairKind, UndoRequest
+from workflows.messages import Advance, Advanced, Ending, Mending, RepairKind, Reply, UndoRequest
 from workflows.starting import Begun
 from workflows.undoing import undo_all
 
@@ -103,6 +103,30 @@ def test_an_answer_from_outside_that_comes_after_the_end_is_kept_and_revives_not
     assert (run.status, run.outcome, run.waiting_for) == ("ended", "stopped", None)
     assert rows["pass"].undone_at is not None
     assert words(wired, begun.run_id)[-1] == "gate open"
+
+
+def test_an_attempt_that_was_given_up_answers_nobody_while_the_run_is_undone(
+    wired: Sessions, visits: hall.Hall
+) -> None:
+    asked, is_undoing = threading.Event(), threading.Event()
+
+    def slow(count: int) -> None:
+        asked.set()
+        assert is_undoing.wait(10)
+
+    visits.trouble["call"] = slow
+    visits.trouble["forget"] = dark
+    begun = begin(wired, "calling")
+    ending = Ending("stopped", None, Reply(409, "{}"))
+    with ThreadPoolExecutor(1) as elsewhere:
+        straggler = elsewhere.submit(advance, first(begun))
+        assert asked.wait(10)
+        with pytest.raises(ApplicationError, match="too dark"):
+            undo_all(undoing(first(begun), ending))
+        is_undoing.set()
+        straggler.exception(10)
+    visits.trouble.clear()
+    assert undo_all(undoing(first(begun), ending)).reply == Reply(409, "{}")
 
 
 async def test_a_step_outside_that_was_tried_with_two_inputs_is_undone_for_both(

@@ -239,12 +239,37 @@ def test_undoing_an_unknown_capture_that_never_happened_refunds_nothing_and_void
     till.authorize("sim_capture_timeout")
     intent = till.intend_capture()
     till._finish(intent, intents.ask)
-    assert till.refund().amounts == PaymentAmounts(charge_pending_minor=TOTAL)
+    assert till.refund().amounts == PaymentAmounts(cancelled_minor=TOTAL)
     payment = till.void()
 
     assert payment.amounts == PaymentAmounts(cancelled_minor=TOTAL)
     late = simulator.send(intent.call.model_copy(update={"method": "sim_ok"}))
     assert [(report.outcome, report.reason) for report in late] == [("declined", "voided")]
+
+
+def test_a_capture_that_arrives_while_it_is_undone_is_given_back(till, simulator, short_limit, monkeypatch):
+    """The provider has not heard of it when it is asked, and takes the money a moment later."""
+    till.authorize("sim_capture_timeout")
+    intent = till.intend_capture()
+    till._finish(intent, intents.ask)
+    look_up = simulator.look_up
+
+    def too_early(key):
+        found = look_up(key)
+        if key == intent.call.key and found is None:
+            simulator.send(intent.call.model_copy(update={"method": "sim_ok"}))
+        return found
+
+    monkeypatch.setattr(simulator, "look_up", too_early)
+    till.refund()
+    payment = till.void()
+
+    assert payment.amounts == PaymentAmounts(refunded_minor=TOTAL)
+    assert [(action, acts) for action, outcome, _, acts in till.acts() if outcome == "succeeded"] == [
+        ("authorize", 1),
+        ("capture", 1),
+        ("refund", 1),
+    ]
 
 
 def test_undoing_an_unknown_authorization_that_happened_voids_it(till, short_limit):
