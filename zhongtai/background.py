@@ -81,6 +81,10 @@ def _await_other(state: State, terminal: Terminal) -> None:
         if time.monotonic() > deadline:
             raise UnavailableError("start.slow", "The other start is not ready yet.", mend=f"See {state.logs}.")
         time.sleep(0.2)
+    if ready_pid(state) is None:
+        raise UnavailableError(
+            "start.failed", "The other start has ended without becoming ready.", mend="Start again: it says why."
+        )
 
 
 def run_stop(settings: Settings, terminal: Terminal) -> None:
