@@ -14,6 +14,7 @@ from capabilities.payment import intents
 from capabilities.payment.contract import Payment, PreparePayment
 from capabilities.payment.intents import Answer, Intent, PaymentStand, stand_of
 from capabilities.payment.queries import payment_of, payment_of_order
+from capabilities.payment.reasons import told
 from capabilities.payment.service import Origin
 from capabilities.transaction.queries import order_of
 from capabilities.transaction.service import secure_stock
@@ -31,11 +32,12 @@ class AuthorizeRequest(Part):
 
 
 class AuthorizeResponse(Part):
-    """`unknown`: the provider did not answer in time; `payment.find_outcome` finds out."""
+    """`unknown`: the provider did not answer in time; `payment.find_outcome` finds out. `told` is `reason` as a sentence."""
 
     payment_id: str
     status: Literal["authorized", "declined", "unknown"]
     reason: str | None
+    told: str | None = None
 
 
 class FindOutcomeRequest(Part):
@@ -43,11 +45,12 @@ class FindOutcomeRequest(Part):
 
 
 class FindOutcomeResponse(Part):
-    """What became of the payment; `failed` is a capture that did not work."""
+    """What became of the payment; `failed` is a capture that did not work. `told` is `reason` as a sentence."""
 
     payment_id: str
     status: Literal["authorized", "captured", "declined", "failed"]
     reason: str | None
+    told: str | None = None
 
 
 class CaptureRequest(Part):
@@ -59,6 +62,7 @@ class CaptureResponse(Part):
     payment_id: str
     status: Literal["captured", "unknown", "failed"]
     reason: str | None
+    told: str | None = None
 
 
 class VoidRequest(Part):
@@ -79,6 +83,16 @@ class TakenBack(Part):
 
 def _origin(context: StepContext) -> Origin:
     return Origin(actor=context.actor, correlation_id=context.correlation_id)
+
+
+WHAT = {"declined": "The payment was declined", "failed": "The payment was approved, but could not be taken"}
+
+
+def _why(payment: Payment, status: str) -> dict[str, str | None]:
+    """The provider's code, and what a buyer is told; nothing where all is well."""
+    if status not in WHAT:
+        return {"reason": None, "told": None}
+    return {"reason": payment.status_reason, "told": told(WHAT[status], payment.status_reason)}
 
 
 def _recorded(session: Session, context: StepContext, intent: Intent, answer: Answer) -> Payment:
@@ -107,8 +121,7 @@ def _record_authorization(session: Session, context: StepContext, intent: Intent
     status: Literal["authorized", "declined", "unknown"] = (
         "authorized" if done else "unknown" if stand is PaymentStand.UNKNOWN else "declined"
     )
-    reason = payment.status_reason if status == "declined" else None
-    return AuthorizeResponse(payment_id=payment.id, status=status, reason=reason)
+    return AuthorizeResponse(payment_id=payment.id, status=status, **_why(payment, status))
 
 
 def _intend_finding_out(session: Session, context: StepContext, request: FindOutcomeRequest) -> Intent:
@@ -128,8 +141,7 @@ def _record_outcome(session: Session, context: StepContext, intent: Intent, answ
             status = "failed"
         case _:
             pass
-    reason = payment.status_reason if status in ("declined", "failed") else None
-    return FindOutcomeResponse(payment_id=payment.id, status=status, reason=reason)
+    return FindOutcomeResponse(payment_id=payment.id, status=status, **_why(payment, status))
 
 
 def _intend_capture(session: Session, context: StepContext, request: CaptureRequest) -> Intent:
@@ -147,8 +159,7 @@ def _record_capture(session: Session, context: StepContext, intent: Intent, answ
         status = "captured"
     elif stand is PaymentStand.UNKNOWN:
         status = "unknown"
-    reason = payment.status_reason if status == "failed" else None
-    return CaptureResponse(payment_id=payment.id, status=status, reason=reason)
+    return CaptureResponse(payment_id=payment.id, status=status, **_why(payment, status))
 
 
 def _intend_void(session: Session, context: StepContext, request: VoidRequest) -> Intent:

@@ -298,7 +298,7 @@ def raised(step: Raise, values: dict[str, Any]) -> Refusal:
     reason = look_up(step.reason, values) if step.reason is not None else None
     message = reason if isinstance(reason, str) and reason else step.message
     details = bind(step.details, values) or {}
-    error = RefusedError(step.code, message)
+    error = RefusedError(step.code, message, mend=step.mend)
     error.details = details
     return Refusal(None, error_of(error, step.status) | {"step": step.name}, step.outcome)
 

@@ -284,6 +284,7 @@ def test_a_decline_says_why(perform, order_id):
     declined = authorize(perform, order_id, "sim_declined")
 
     assert (declined.status, declined.reason) == ("declined", "card_declined")
+    assert declined.told == "The payment was declined: the bank did not approve it."
 
 
 def test_a_failed_capture_says_why(perform, order_id):
@@ -291,6 +292,7 @@ def test_a_failed_capture_says_why(perform, order_id):
     failed = capture(perform, order_id, authorized.payment_id)
 
     assert (failed.status, failed.reason) == ("failed", "card_declined")
+    assert failed.told == "The payment was approved, but could not be taken: the bank did not approve it."
 
 
 def test_capture_secures_the_stock_first_and_takes_nothing_when_it_is_gone(perform, order_id, sessions):
@@ -316,6 +318,7 @@ def test_while_the_outcome_is_unknown_finding_out_is_tried_again(perform, order_
     monkeypatch.setattr(installation(), "provider_limit_s", 0.4)
     monkeypatch.setattr(simulator_module, "LONGEST_SILENCE_S", 1.0)
     unknown = authorize(perform, order_id, "sim_timeout")
+    monkeypatch.setattr(installation(), "provider_limit_s", 60)  # patience: the machine may be slow just now
     with pytest.raises(UnavailableError) as error:
         perform("payment.find_outcome", FindOutcomeRequest(payment_id=unknown.payment_id))
     assert error.value.code == "payment.outcome_unknown"

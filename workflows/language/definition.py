@@ -85,7 +85,8 @@ class Reply:
 class Raise:
     """A business end: undo what was done, answer with a problem unless answered, end with `outcome`.
 
-    `reason` refers to text that replaces the message when there is one; `details` go into the problem.
+    `reason` refers to text that replaces the message when there is one; `mend` says what to do; `details` go into the
+    problem.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Raise:
     reason: str | None = None
     details: Any = None
     when: Condition | None = None
+    mend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

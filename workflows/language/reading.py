@@ -185,7 +185,7 @@ def _reply(name: str, place: _Place) -> Step:
 
 
 def _raise(name: str, place: _Place) -> Step:
-    place.only("raise", "status", "message", "reason", "outcome", "details", "when")
+    place.only("raise", "status", "message", "mend", "reason", "outcome", "details", "when")
     return Raise(
         name,
         place.dotted("raise"),
@@ -195,6 +195,7 @@ def _raise(name: str, place: _Place) -> Step:
         place.reference("reason") if "reason" in place.body else None,
         place.binding("details"),
         place.condition(),
+        place.text("mend") if "mend" in place.body else None,
     )
 
 

@@ -180,7 +180,9 @@ async def test_a_checkout_without_a_key_is_invalid(shop: httpx.AsyncClient) -> N
 async def test_a_declined_payment_is_an_answer_of_its_own(shop: httpx.AsyncClient, written: Counts) -> None:
     answer = await shop.post("/checkouts", json=a_cart(payment_method="sim_declined"), headers=keyed())
     problem = answer.json()
-    assert (answer.status_code, problem["code"]) == (402, "payment.declined")
+    assert (answer.status_code, problem["code"], problem["reason"]) == (402, "payment.declined", "card_declined")
+    assert problem["detail"] == "The payment was declined: the bank did not approve it."
+    assert "another payment method" in problem["mend"]
     order = (await shop.get(f"/orders/{problem['order_id']}")).json()
     assert order["status"] == "refused"
     before = written()
