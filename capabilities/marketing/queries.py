@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.database import kept
@@ -15,6 +15,7 @@ from capabilities.marketing.models import CouponClaimRow, CouponRow, QuoteRow
 from capabilities.marketing.pricing import normal_code
 
 QUOTES = "marketing.quotes"
+QUOTE_BODY = select(QuoteRow.body).where(QuoteRow.id == bindparam("quote_id"))
 
 
 def quote_of(session: Session, quote_id: str) -> Quote:
@@ -29,7 +30,7 @@ def find_quote(session: Session, quote_id: str) -> Quote | None:
     """The quote as it was given, None where there is none. It never changes: a transaction reads it once."""
     known: Quote | None = kept(session, QUOTES).get(quote_id)
     if known is None:
-        body = session.scalar(select(QuoteRow.body).where(QuoteRow.id == quote_id))
+        body = session.scalar(QUOTE_BODY, {"quote_id": quote_id})
         if body is None:
             return None
         known = Quote.model_validate(body)

@@ -18,6 +18,7 @@ from capabilities.payment.contract import Payment, PaymentEventKind, PreparePaym
 from capabilities.payment.extensions import provider_of_method
 from capabilities.payment.models import PaymentEventRow, PaymentRow
 from capabilities.payment.providers.protocol import Action, Outcome, ProviderReport
+from capabilities.payment.queries import keep_row, payment_row
 
 K = PaymentEventKind
 
@@ -91,6 +92,7 @@ def lock_payment(session: Session, payment_id: str) -> PaymentRow:
     ).scalar_one_or_none()
     if row is None:
         raise MissingError("payment.unknown", f"There is no payment {payment_id!r}.")
+    keep_row(session, row)
     return row
 
 
@@ -113,7 +115,7 @@ def record_reports(session: Session, payment_id: str, reports: Iterable[Provider
         if (report.action, report.outcome) in TOLD
     ]
     if told:
-        _add(session, session.get_one(PaymentRow, payment_id), told, origin)
+        _add(session, payment_row(session, payment_id), told, origin)
 
 
 def _event(kind: K, reference: str, amount_minor: int, occurred_at: datetime) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, func, or_, select, tuple_
+from sqlalchemy import BindParameter, Row, Select, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.cursor import read_cursor, read_moment, write_cursor
@@ -43,6 +43,8 @@ from capabilities.transaction.models import (
 
 MAX_PAGE = 200
 ORDERS, OFFERS = "transaction.orders", "transaction.offers"
+ORDER = select(OrderRow).where(OrderRow.id == bindparam("order_id")).execution_options(populate_existing=True)
+LINES = select(OrderLineRow).where(OrderLineRow.order_id == bindparam("order_id")).order_by(OrderLineRow.position)
 
 
 # --- offers -----------------------------------------------------------------------------------------------------
@@ -50,7 +52,7 @@ ORDERS, OFFERS = "transaction.orders", "transaction.offers"
 
 def offers_of(session: Session, business: str, skus: Iterable[str]) -> dict[str, Offer]:
     """The offers of these skus, by sku; unknown ones are simply absent."""
-    found = session.execute(_offers(business).where(OfferRow.sku.in_(sorted(set(skus)))))
+    found = session.execute(OFFERS_NAMED, {"business": business, "skus": sorted(set(skus))})
     return {row.OfferRow.sku: _offer_from(row) for row in found}
 
 
@@ -103,10 +105,13 @@ def seller_names(session: Session, business: str) -> dict[str, tuple[str, str]]:
     return {row.id: (row.name_en, row.name_zh) for row in rows}
 
 
-def _offers(business: str) -> Select[OfferRow, int]:
+def _offers(business: str | BindParameter[str]) -> Select[OfferRow, int]:
     available = (StockRow.on_hand - StockRow.reserved).label("available")
     at_stock = (StockRow.business == OfferRow.business) & (StockRow.sku == OfferRow.sku)
     return select(OfferRow, available).outerjoin(StockRow, at_stock).where(OfferRow.business == business)
+
+
+OFFERS_NAMED = _offers(bindparam("business")).where(OfferRow.sku.in_(bindparam("skus", expanding=True)))
 
 
 def _offer_from(row: Row[OfferRow, int]) -> Offer:
@@ -217,9 +222,7 @@ def _require_currency(request: CheckoutRequest, offers: Mapping[str, Offer]) -> 
 
 def find_order(session: Session, order_id: str, *, business: str | None = None) -> Order | None:
     """The order with its lines, as it stands now; None where there is none, or not for `business` when one is named."""
-    row = session.execute(
-        select(OrderRow).where(OrderRow.id == order_id).execution_options(populate_existing=True)
-    ).scalar_one_or_none()
+    row = session.scalars(ORDER, {"order_id": order_id}).one_or_none()
     if row is None or (business is not None and row.business != business):
         return None
     found = order_from(row, _lines_of(session, order_id))
@@ -237,10 +240,7 @@ def _lines_of(session: Session, order_id: str) -> tuple[OrderLine, ...]:
     known: Order | None = kept(session, ORDERS).get(order_id)
     if known is not None:
         return known.lines
-    rows = session.scalars(
-        select(OrderLineRow).where(OrderLineRow.order_id == order_id).order_by(OrderLineRow.position)
-    )
-    return tuple(map(line_from, rows))
+    return tuple(map(line_from, session.scalars(LINES, {"order_id": order_id})))
 
 
 def order_of(session: Session, order_id: str, *, business: str | None = None) -> Order:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,27 @@ from capabilities.transaction.extensions import reservation_minutes
 from capabilities.transaction.models import OfferRow, OrderLineRow, OrderRow, ReservationRow, StockRow
 from capabilities.transaction.queries import order_of
 
+LOCK = (
+    select(StockRow.business, StockRow.sku, (StockRow.on_hand - StockRow.reserved).label("available"))
+    .where(tuple_(StockRow.business, StockRow.sku).in_(bindparam("keys", expanding=True)))
+    .order_by(StockRow.business, StockRow.sku)
+    .with_for_update()
+)
+NEEDS = (
+    select(
+        OrderRow.business,
+        OrderRow.scenario,
+        OrderLineRow.sku,
+        func.sum(OrderLineRow.quantity).label("pieces"),
+        func.min(ReservationRow.expires_at).label("held_until"),
+    )
+    .join(OrderLineRow, OrderLineRow.order_id == OrderRow.id)
+    .join(OfferRow, (OfferRow.business == OrderRow.business) & (OfferRow.sku == OrderLineRow.sku))
+    .outerjoin(ReservationRow, (ReservationRow.order_id == OrderRow.id) & (ReservationRow.sku == OrderLineRow.sku))
+    .where(OrderRow.id == bindparam("order_id"), OfferRow.has_stock)
+    .group_by(OrderRow.business, OrderRow.scenario, OrderLineRow.sku)
+)
+STATUS_SHARED = select(OrderRow.status).where(OrderRow.id == bindparam("order_id")).with_for_update(read=True)
 INSERT_RESERVATIONS = insert(table_of(ReservationRow))
 HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in ReservationStatus)
 
@@ -79,7 +100,7 @@ def secure_stock(session: Session, order_id: str) -> int:
     Returns how many reservations are secure. A hold that ran out, or an order that was put on hold or closed meanwhile,
     raises `RefusedError`; a second call changes nothing.
     """
-    status = session.scalar(select(OrderRow.status).where(OrderRow.id == order_id).with_for_update(read=True))
+    status = session.scalar(STATUS_SHARED, {"order_id": order_id})
     if status not in (OrderStatus.PLACED, OrderStatus.CONFIRMED):
         raise RefusedError(
             "transaction.order_not_open",
@@ -150,20 +171,7 @@ class _Needs:
 
 
 def _needs_of(session: Session, order_id: str) -> _Needs:
-    rows = session.execute(
-        select(
-            OrderRow.business,
-            OrderRow.scenario,
-            OrderLineRow.sku,
-            func.sum(OrderLineRow.quantity).label("pieces"),
-            func.min(ReservationRow.expires_at).label("held_until"),
-        )
-        .join(OrderLineRow, OrderLineRow.order_id == OrderRow.id)
-        .join(OfferRow, (OfferRow.business == OrderRow.business) & (OfferRow.sku == OrderLineRow.sku))
-        .outerjoin(ReservationRow, (ReservationRow.order_id == OrderRow.id) & (ReservationRow.sku == OrderLineRow.sku))
-        .where(OrderRow.id == order_id, OfferRow.has_stock)
-        .group_by(OrderRow.business, OrderRow.scenario, OrderLineRow.sku)
-    ).all()
+    rows = session.execute(NEEDS, {"order_id": order_id}).all()
     if not rows:
         order = order_of(session, order_id)
         return _Needs(BusinessIdentity(order.business, order.scenario), {}, None)
@@ -205,12 +213,7 @@ def _shortage(short: Sequence[tuple[str, int, int]]) -> ConflictError:
 
 def _lock(session: Session, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Lock stock rows in order; what is available of each."""
-    rows = session.execute(
-        select(StockRow.business, StockRow.sku, (StockRow.on_hand - StockRow.reserved).label("available"))
-        .where(tuple_(StockRow.business, StockRow.sku).in_(keys))
-        .order_by(StockRow.business, StockRow.sku)
-        .with_for_update()
-    )
+    rows = session.execute(LOCK, {"keys": list(keys)})
     return {(row.business, row.sku): row.available for row in rows}
 
 
