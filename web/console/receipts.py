@@ -188,7 +188,7 @@ def _why(verdict: RuleVerdict, rule: Rule | None, wording: Wording) -> tuple[str
         by = verdict.by_rule_name or verdict.by_rule_id or ""
         if verdict.outcome == "excluded":
             return wording.text(N_("excluded by %(name)s"), name=by), ""
-        worth = money(verdict.wished_minor, wording.currency)
+        worth = money(verdict.given_minor, wording.currency)
         return wording.text(N_("beaten by %(name)s; would have given %(worth)s"), name=by, worth=worth), ""
     if verdict.outcome == "outside_window" and rule is not None:
         said = wording.window(rule.window)
