@@ -93,15 +93,23 @@ def validation_error(errors: list[dict[str, Any]]) -> PlatformError:
                 field="body.lines",
                 limit=MAX_LINES,
             )
+    told = _without_consequences(errors)
     fields = [
         {"at": place(tuple(error["loc"])), "code": error["type"], "detail": _sentence(error["msg"])}
-        for error in errors[:50]
+        for error in told[:50]
     ]
-    count = "One field is" if len(errors) == 1 else f"{len(errors)} fields are"
+    count = "One field is" if len(told) == 1 else f"{len(told)} fields are"
     first = f"{fields[0]['at']}: {fields[0]['detail']}" if fields else ""
     return InvalidError(
         "request.invalid", f"{count} not as they should be. {first}".strip(), mend="See errors.", errors=fields
     )
+
+
+def _without_consequences(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A list whose items are wrong is also told to be too short, because wrong items do not count: the items say it all."""
+    places = [tuple(error["loc"]) for error in errors]
+    holders = {place[:length] for place in places for length in range(len(place))}
+    return [error for error in errors if error["type"] != "too_short" or tuple(error["loc"]) not in holders]
 
 
 def _sentence(text: str) -> str:
