@@ -24,6 +24,7 @@ from activities.journal.queries import (
 from capabilities.kernel.database import transaction
 from capabilities.kernel.decision import decisions
 from capabilities.kernel.errors import MissingError
+from capabilities.kernel.ids import new_id
 from capabilities.transaction.queries import find_order
 from web.access.permissions import Action
 from web.access.queries import names_of
@@ -40,6 +41,15 @@ from workflows.language.definition import steps_of as all_steps
 from workflows.language.plan import plan_of_text
 
 router = APIRouter(route_class=ConsoleRoute)
+
+DONE = {
+    "retry": N_("Asked to try again. The page shows whether it succeeded or is stuck again."),
+    "retry_with": N_(
+        "Asked to try again with the changed input. The page shows whether it succeeded or is stuck again."
+    ),
+    "skip": N_("Skipped with the result you gave; the process goes on."),
+    "undo": N_("Undoing what was done, last first; then the process stops."),
+}
 
 MOVING = frozenset({RunStatus.STARTING, RunStatus.RUNNING, RunStatus.UNDOING, RunStatus.WAITING})
 
@@ -132,7 +142,7 @@ def processes(
 def process_run(
     visit: Annotated[Visit, Depends(Needs(Action.SEE_PROCESSES))], run_id: str, done: str | None = None
 ) -> Response:
-    context = run_context(visit, run_id, done=done)
+    context = run_context(visit, run_id, done=DONE.get(done or ""))
     if visit.wants_fragment and visit.request.headers.get("HX-PTag") == context.tag:
         return Response(status_code=304)
     return page(visit, "processes/run.html", context, block="run", headers={"HX-PTag": context.tag})
@@ -167,6 +177,7 @@ def run_context(visit: Visit, run_id: str, *, done: str | None = None) -> RunPag
         tag=_tag(run, rows, repairs),
         can_retry_with=stuck is not None and stuck.kind == "call",
         stuck_request=as_json(stuck.request) if stuck is not None and stuck.request is not None else "{}",
+        repair_id=new_id("rep"),
         done=done,
     )
 

@@ -24,15 +24,6 @@ from workflows.starting import Repair, RepairKind, repair
 
 router = APIRouter(route_class=ConsoleRoute)
 
-DONE = {
-    "retry": N_("Asked to try again. The page shows whether it succeeded or is stuck again."),
-    "retry_with": N_(
-        "Asked to try again with the changed input. The page shows whether it succeeded or is stuck again."
-    ),
-    "skip": N_("Skipped with the result you gave; the process goes on."),
-    "undo": N_("Undoing what was done, last first; then the process stops."),
-}
-
 
 @router.post("/console/{business}/processes/{run_id}/repair", name="repair_process")
 async def repair_post(visit: Annotated[Visit, Depends(Needs(Action.REPAIR_PROCESSES))], run_id: str) -> Response:

@@ -208,6 +208,16 @@ def test_a_stuck_run_says_the_error_first_and_what_undoing_would_do(browser_as, 
     assert "hx-trigger" not in page.text.split('id="run"')[1].split(">")[0], "nothing moves: nothing is asked again"
 
 
+def test_after_a_repair_the_page_says_what_was_asked_not_that_it_worked(browser_as, stuck):
+    text = said(browser_as(Role.OPERATOR).get(f"/console/retail/processes/{stuck}?done=retry"))
+    assert "Asked to try again. The page shows whether it succeeded or is stuck again." in text
+
+
+def test_the_same_form_sent_twice_is_one_repair(browser_as, stuck):
+    page = browser_as(Role.OPERATOR).get(f"/console/retail/processes/{stuck}")
+    assert re.search(r'name="repair_id" value="rep_[0-9A-Z]{26}"', page.text)
+
+
 def test_an_auditor_sees_the_run_and_who_could_mend_it(browser_as, stuck):
     page = browser_as(Role.AUDITOR).get(f"/console/retail/processes/{stuck}")
     assert "Mending a process needs an operator. Who can: Admin Person, Operator Person." in said(page)
