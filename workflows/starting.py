@@ -182,6 +182,7 @@ async def _ask(client: Client, operation: WithStartWorkflowOperation[Any, Any], 
     try:
         reply: Reply | None = await client.execute_update_with_start_workflow(
             ANSWER,
+            id=ANSWER,  # one for all who ask: the server lets few updates of a run be under way at once
             start_workflow_operation=operation,
             result_type=Reply | None,  # type: ignore[arg-type]
             rpc_timeout=timedelta(seconds=within_s),

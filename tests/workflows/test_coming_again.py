@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.journal.queries import repairs_of, run_of, steps_of
 from capabilities.kernel.errors import ConflictError, RefusedError, UnavailableError
+from capabilities.kernel.idempotency import Answer
 from tests.workflows import hall
 from tests.workflows.visiting import Sessions, begin, order, parked, until, words
 from workflows import batch, starting
@@ -147,6 +151,18 @@ async def test_a_step_outside_that_was_tried_with_two_inputs_is_undone_for_both(
         ("undo/greet", {"guest": "Ann"}),
     ]
     assert all(row.undone_at is not None for row in rows if row.undo)
+
+
+async def test_a_crowd_of_duplicates_is_answered_as_one_while_the_process_takes_its_time(
+    wired: Sessions, client: Client, worker: None, visits: hall.Hall
+) -> None:
+    visits.trouble["call"] = lambda count: time.sleep(1.5)
+    begun = begin(wired)
+    answers = await asyncio.gather(*(starting.await_answer(client, begun, 15) for _ in range(40)))
+    assert set(answers) == {Answer(201, '{"words":"Hello Ann","gate":"open"}')}
+    history = await client.get_workflow_handle(begun.workflow_id).fetch_history()
+    accepted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+    assert [event.event_type for event in history.events].count(accepted) == 1
 
 
 async def test_the_same_repair_sent_twice_is_one(
