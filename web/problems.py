@@ -98,11 +98,9 @@ def validation_error(errors: list[dict[str, Any]]) -> PlatformError:
         {"at": place(tuple(error["loc"])), "code": error["type"], "detail": _sentence(error["msg"])}
         for error in told[:50]
     ]
-    count = "One field is" if len(told) == 1 else f"{len(told)} fields are"
+    count = "One field is not as it should be." if len(told) == 1 else f"{len(told)} fields are not as they should be."
     first = f"{fields[0]['at']}: {fields[0]['detail']}" if fields else ""
-    return InvalidError(
-        "request.invalid", f"{count} not as they should be. {first}".strip(), mend="See errors.", errors=fields
-    )
+    return InvalidError("request.invalid", f"{count} {first}".strip(), mend="See errors.", errors=fields)
 
 
 def _without_consequences(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
