@@ -16,6 +16,7 @@ from activities.pricing import PriceRequest
 from capabilities.account.contract import AccountKind, AccountRef, Origin, Phase, TransferRequest
 from capabilities.account.service import post_transfers
 from capabilities.kernel.clock import now
+from capabilities.kernel.idempotency import Answer, store_answer
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.contract import CreateCoupon
 from capabilities.marketing.service import create_coupon
@@ -86,14 +87,18 @@ class Shop:
             for undo in ("transaction.release_stock", "marketing.release_coupons", "account.void_sale"):
                 self.step(run_id, undo, **order)
             self.step(run_id, "transaction.close", **order, reason="payment.declined")
-            journal.end_run(self.session, run_id, outcome="declined", error=None, subject=opened.order_id)
+            self.end(run_id, "declined", 402, opened.order_id)
             return opened.order_id
         self.step(run_id, "payment.capture", **order, payment_id=authorized.payment_id)
         for name in ("settlement.freeze", "account.post_sale", "marketing.redeem_coupons"):
             self.step(run_id, name, **order)
         self.step(run_id, "transaction.confirm", **order, payment_id=authorized.payment_id)
-        journal.end_run(self.session, run_id, outcome="confirmed", error=None, subject=opened.order_id)
+        self.end(run_id, "confirmed", 201, opened.order_id)
         return opened.order_id
+
+    def end(self, run_id: str, outcome: str, status: int, order_id: str) -> None:
+        store_answer(self.session, run_id=run_id, answer=Answer(status, "{}"))
+        journal.end_run(self.session, run_id, outcome=outcome, error=None, subject=order_id)
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,11 @@ RESOLVED_ONCE = Statement(
     FROM ledger_transfer r LEFT JOIN ledger_transfer p ON p.id = r.pending_id
     WHERE r.pending_id IS NOT NULL AND (p.id IS NULL OR p.phase <> 'pending' OR r.amount_minor > p.amount_minor
         OR (r.phase = 'post' AND p.expires_at <= r.created_at))
+    UNION ALL
+    SELECT 'order ' || o.number || ' is ' || o.status || ', and its pending transfer ' || p.id || ' still waits'
+    FROM sales_order o JOIN ledger_transfer p ON p.subject = o.id AND p.phase = 'pending'
+    WHERE NOT EXISTS (SELECT 1 FROM ledger_transfer r WHERE r.pending_id = p.id)
+        AND NOT EXISTS (SELECT 1 FROM process_run u WHERE u.id = o.run_id AND u.status <> 'ended')
     """,
 )
 

@@ -48,6 +48,27 @@ ON_A_LIST = Statement(
 )
 
 
+ANSWERED = Statement(
+    38,
+    "Whoever asked was answered, and with what became of the order",
+    "SELECT count(*) FROM idempotency",
+    """
+    SELECT 'run ' || r.id || ' has ended, and its caller was never answered'
+    FROM process_run r JOIN idempotency i ON i.run_id = r.id
+    JOIN process_definition d ON d.sha256 = r.definition_sha256
+    WHERE r.status = 'ended' AND i.answer_status IS NULL AND d.body ~ '"(reply|raise)":'
+    UNION ALL
+    SELECT 'run ' || i.run_id || ' was answered ' || i.answer_status || ', and its order ' || o.number || ' is ' || o.status
+    FROM idempotency i JOIN sales_order o ON o.run_id = i.run_id AND o.origin <> 'import'
+    WHERE (i.answer_status = 201 AND o.status <> 'confirmed') OR (i.answer_status >= 400 AND o.status = 'confirmed')
+    UNION ALL
+    SELECT 'run ' || i.run_id || ' was answered 201, and has no order' FROM idempotency i
+    JOIN process_run r ON r.id = i.run_id AND r.process = 'checkout'
+    WHERE i.answer_status = 201 AND NOT EXISTS (SELECT 1 FROM sales_order o WHERE o.run_id = i.run_id)
+    """,
+)
+
+
 def _definitions(session: Session) -> Iterator[str | None]:
     """A run keeps the definition it started with, to the byte."""
     found = session.execute(text("SELECT sha256, body FROM process_definition")).all()
@@ -102,6 +123,7 @@ def _audit(session: Session) -> Iterator[str | None]:
 
 CHECKS: tuple[Check, ...] = (
     ON_A_LIST,
+    ANSWERED,
     Examination(39, "A run keeps the definition it started with", _definitions),
     TRACED,
     Examination(40, "The audit chain is whole", _audit),
