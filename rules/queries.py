@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -55,11 +56,20 @@ _kept_lock = Lock()
 
 def live_release(session: Session, decision: str, identity: BusinessIdentity) -> LiveRelease | None:
     """The release that decides for this identity now: scenario, else business, else platform; sets are never merged."""
+    found = session.execute(_live(decision, identity)).one_or_none()
+    if found is None or found.live_release_id is None:
+        return None
+    return _to_decide(session, found.live_release_id, found.id)
+
+
+@lru_cache(maxsize=256)
+def _live(decision: str, identity: BusinessIdentity) -> Select[str, str | None]:
+    """The statement, made once for who asks: every checkout asks twice."""
     wanted = [(i.business, i.scenario or "") for i in identity.fallback()]
     nearest = case(
         *(((RuleSetRow.business == b) & (RuleSetRow.scenario == s), rank) for rank, (b, s) in enumerate(wanted))
     )
-    found = session.execute(
+    return (
         select(RuleSetRow.id, RuleSetRow.live_release_id)
         .where(
             RuleSetRow.decision == decision,
@@ -68,10 +78,7 @@ def live_release(session: Session, decision: str, identity: BusinessIdentity) ->
         )
         .order_by(nearest)
         .limit(1)
-    ).one_or_none()
-    if found is None or found.live_release_id is None:
-        return None
-    return _to_decide(session, found.live_release_id, found.id)
+    )
 
 
 def release_to_decide(session: Session, release_id: str) -> LiveRelease:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from capabilities.kernel.clock import now
-from capabilities.kernel.database import Base, BusinessRow, SmallInt, rows_changed
+from capabilities.kernel.database import Base, BusinessRow, SmallInt, rows_changed, table_of
 from capabilities.kernel.errors import ConflictError
 
 
@@ -30,6 +30,15 @@ class IdempotencyRow(BusinessRow, Base):
     answer_body: Mapped[str | None]
     created_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
+
+
+_ROWS = table_of(IdempotencyRow)
+CLAIM = insert(_ROWS).on_conflict_do_nothing().returning(_ROWS.c.run_id)
+STORE = (
+    update(_ROWS)
+    .where(_ROWS.c.run_id == bindparam("of_run"), _ROWS.c.answer_status.is_(None))
+    .values(answer_status=bindparam("status"), answer_body=bindparam("body"), answered_at=bindparam("at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +74,7 @@ def claim_key(session: Session, *, business: str, client_id: str, key: str, body
         "run_id": run_id,
         "created_at": now(),
     }
-    added = session.execute(
-        insert(IdempotencyRow).values(row).on_conflict_do_nothing().returning(IdempotencyRow.run_id)
-    ).scalar()
+    added = session.execute(CLAIM, row).scalar()
     if added is not None:
         return Claimed(run_id, is_new=True, answer=None)
     found = session.execute(
@@ -85,12 +92,8 @@ def claim_key(session: Session, *, business: str, client_id: str, key: str, body
 
 def store_answer(session: Session, *, run_id: str, answer: Answer) -> Answer:
     """Store the answer of a run once; a later call changes nothing. Returns what is stored."""
-    stored = session.execute(
-        update(IdempotencyRow)
-        .where(IdempotencyRow.run_id == run_id, IdempotencyRow.answer_status.is_(None))
-        .values(answer_status=answer.status, answer_body=answer.body, answered_at=now())
-        .execution_options(synchronize_session=False)
-    )
+    said = {"of_run": run_id, "status": answer.status, "body": answer.body, "at": now()}
+    stored = session.execute(STORE, said)
     return answer if rows_changed(stored) else answer_of(session, run_id) or answer
 
 

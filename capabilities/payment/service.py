@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.clock import now
+from capabilities.kernel.database import table_of
 from capabilities.kernel.errors import ConflictError, MissingError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
@@ -21,6 +22,7 @@ from capabilities.payment.providers.protocol import Action, Outcome, ProviderRep
 from capabilities.payment.queries import keep_row, payment_row
 
 K = PaymentEventKind
+ADD_EVENTS = insert(table_of(PaymentEventRow)).on_conflict_do_nothing()
 
 REQUESTS = {
     Action.AUTHORIZE: K.AUTHORIZATION_REQUEST,
@@ -138,5 +140,4 @@ def _add(session: Session, payment: Payment | PaymentRow, events: list[dict[str,
         "actor": origin.actor,
         "correlation_id": origin.correlation_id,
     }
-    for event in events:
-        session.execute(insert(PaymentEventRow).values(**same, **event).on_conflict_do_nothing())
+    session.execute(ADD_EVENTS, [same | event for event in events])
