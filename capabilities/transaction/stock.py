@@ -25,6 +25,8 @@ from capabilities.transaction.extensions import reservation_minutes
 from capabilities.transaction.models import OfferRow, OrderLineRow, OrderRow, ReservationRow, StockRow
 from capabilities.transaction.queries import order_of
 
+HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in ReservationStatus)
+
 LOCK = (
     select(StockRow.business, StockRow.sku, (StockRow.on_hand - StockRow.reserved).label("available"))
     .where(tuple_(StockRow.business, StockRow.sku).in_(bindparam("keys", expanding=True)))
@@ -38,6 +40,7 @@ NEEDS = (
         OrderLineRow.sku,
         func.sum(OrderLineRow.quantity).label("pieces"),
         func.min(ReservationRow.expires_at).label("held_until"),
+        func.bool_or(ReservationRow.status.in_([RELEASED, EXPIRED])).label("is_given_back"),
     )
     .join(OrderLineRow, OrderLineRow.order_id == OrderRow.id)
     .join(OfferRow, (OfferRow.business == OrderRow.business) & (OfferRow.sku == OrderLineRow.sku))
@@ -47,7 +50,6 @@ NEEDS = (
 )
 STATUS_SHARED = select(OrderRow.status).where(OrderRow.id == bindparam("order_id")).with_for_update(read=True)
 INSERT_RESERVATIONS = insert(table_of(ReservationRow))
-HELD, SECURED, COMMITTED, RELEASED, EXPIRED = (status.value for status in ReservationStatus)
 
 # lists travel as arrays: the text of a statement is the same for any number of skus, so it is prepared once
 TAKE = text(
@@ -66,10 +68,19 @@ GIVE_BACK = text(
 
 
 def hold_stock(session: Session, order_id: str) -> Hold:
-    """Hold what the order needs, all or nothing; a second call finds the first. `ConflictError` says what is short."""
+    """Hold what the order needs, all or nothing; a second call finds the first. `ConflictError` says what is short, or
+    that a hold of the order was given back: nobody is told that pieces are held which are not.
+    """
     needs = _needs_of(session, order_id)
     if not needs.pieces:
         return Hold(held=0, expires_at=None)
+    if needs.is_given_back:
+        raise ConflictError(
+            "transaction.hold_ended",
+            "The pieces this order held were given back.",
+            mend="Place the order again.",
+            order_id=order_id,
+        )
     if needs.held_until is not None:
         return Hold(held=len(needs.pieces), expires_at=needs.held_until)
     _take(session, needs.identity.business, needs.pieces)
@@ -168,17 +179,19 @@ class _Needs:
     identity: BusinessIdentity
     pieces: dict[str, int]
     held_until: datetime | None
+    is_given_back: bool
 
 
 def _needs_of(session: Session, order_id: str) -> _Needs:
     rows = session.execute(NEEDS, {"order_id": order_id}).all()
     if not rows:
         order = order_of(session, order_id)
-        return _Needs(BusinessIdentity(order.business, order.scenario), {}, None)
+        return _Needs(BusinessIdentity(order.business, order.scenario), {}, None, is_given_back=False)
     return _Needs(
         BusinessIdentity(rows[0].business, rows[0].scenario),
         {row.sku: int(row.pieces) for row in sorted(rows, key=lambda row: str(row.sku))},
         min((row.held_until for row in rows if row.held_until is not None), default=None),
+        is_given_back=any(row.is_given_back for row in rows),
     )
 
 
