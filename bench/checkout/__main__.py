@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -75,6 +77,8 @@ def main() -> None:
     arguments.add_argument("--alone", type=int, default=40)
     arguments.add_argument("--busy", type=int, default=240)
     asked = arguments.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also in the background, where a shell has Ctrl-C ignored
+        signal.signal(number, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="zhongtai-bench-") as folder, running_plant(Path(folder), say) as plant:
         report = asyncio.run(compare(plant, asked.rounds, asked.alone, asked.busy))
     print(report.text())

@@ -103,6 +103,11 @@ class Figures:
     def busy_p99(self) -> float:
         return statistics.median(self.busy_p99_ms)
 
+    @property
+    def cpu_total(self) -> float:
+        """Milliseconds of all parts together."""
+        return sum(self.cpu(part) for part in self.cpu_ms)
+
     def cpu(self, part: str) -> float:
         return statistics.median(self.cpu_ms.get(part) or [0.0])
 
