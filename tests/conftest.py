@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +27,24 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 # how long an example takes says something about the machine, nothing about the product
 hypothesis_settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("default")
+
+
+def pytest_configure() -> None:
+    """Give this run a root of temporary folders that no other run touches.
+
+    Every run of pytest closes the user's common root to other users. Where PostgreSQL runs as another user (it does when
+    root runs the tests), the databases of all other runs died of it at their next checkpoint.
+    """
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ:  # set by hand, or inherited by a worker process of this run
+        return
+    root = os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="zhongtai-tests-")
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(root, ignore_errors=True)
+
+    atexit.register(remove)  # registered first, so it comes after the servers of this process have ended
 
 
 @pytest.fixture(scope="session")
