@@ -13,7 +13,7 @@ from capabilities.kernel.business import business_of
 from capabilities.kernel.clock import now
 from capabilities.kernel.decision import Decision
 from capabilities.kernel.identity import PLATFORM, BusinessIdentity
-from rules.deciding import by_priority, eligible, fire
+from rules.deciding import by_priority, deciding_rule, eligible, fire
 from rules.document import Rule
 from rules.facts import facts_from_names
 from rules.queries import LiveRelease, live_release
@@ -51,29 +51,33 @@ def decide(session: Session, context: StepContext, request: DecideRequest) -> De
     release = live_release(session, decision.name, context.identity)
     if release is None:
         return _outcome(decision, (), None)
-    fired = fire(release.compiled, grain.name, facts)
-    rules = release.document.rules
-    in_order = [rules[position] for position in sorted(fired, key=lambda found: by_priority(rules[found], found))]
-    return _outcome(decision, _acting(session, context.identity, release, in_order, request, facts), release.release_id)
+    return _outcome(
+        decision, _acting(session, context.identity, release, grain.name, request, facts), release.release_id
+    )
 
 
 def _acting(
     session: Session,
     identity: BusinessIdentity,
     release: LiveRelease,
-    in_order: list[Rule],
+    grain: str,
     request: DecideRequest,
     facts: dict[str, Any],
 ) -> tuple[Rule, ...]:
-    """Of the rules that hold, those that may act: one under the policy `first`, else all."""
+    """Of the rules that hold, those that may act, in the order they are heard: one under the policy `first`, else all."""
     at: datetime = now()
     coupons = facts.get("order.coupon_codes", ())
-    zone = _zone(session, identity) if any(rule.window for rule in in_order) else "UTC"
-    may_act = (rule for rule in in_order if eligible(rule, at, coupons, request.buyer_key, zone))
+    rules = release.document.rules
+
+    def may_act(rule: Rule) -> bool:
+        zone = _zone(session, identity) if rule.window else "UTC"
+        return eligible(rule, at, coupons, request.buyer_key, zone)
+
     if release.document.policy == "first":
-        first = next(may_act, None)
+        first = deciding_rule(release.document, release.compiled, grain, facts, may_act)
         return () if first is None else (first,)
-    return tuple(may_act)
+    in_order = sorted(fire(release.compiled, grain, facts), key=lambda found: by_priority(rules[found], found))
+    return tuple(rules[position] for position in in_order if may_act(rules[position]))
 
 
 def _zone(session: Session, identity: BusinessIdentity) -> str:

@@ -41,6 +41,9 @@ class Matcher(Protocol):
     def fire(self, grain: str, facts: Facts, stage: int | None = None) -> tuple[int, ...]:
         """Positions of the enabled rules of the grain (and stage) whose condition holds, ascending."""
 
+    def first(self, grain: str, facts: Facts, may_act: Callable[[int], bool]) -> int | None:
+        """Of the enabled rules of the grain that hold and may act, the one heard first."""
+
 
 def reference_of(document: RuleSetDocument) -> ReferenceRules:
     """The plain-Python evaluator of a document."""
@@ -81,5 +84,5 @@ def deciding_rule(
 ) -> Rule | None:
     """Under the policy `first`: of the rules that hold and may act, the one heard first; None where there is none."""
     rules = document.rules
-    fired = sorted(matcher.fire(grain, facts), key=lambda position: by_priority(rules[position], position))
-    return next((rules[position] for position in fired if may_act(rules[position])), None)
+    position = matcher.first(grain, facts, lambda found: may_act(rules[found]))
+    return None if position is None else rules[position]

@@ -21,6 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 MATCHED, NOTHING_MATCHED = 0, 1
 _SENTINEL = '{"id":"0","k":2}'
+_FACT_ID = '{"id":"1"}'  # a fact is taken back by its id alone
 _NONE: tuple[str, ...] = ()
 
 # bound once: the attribute look-up is measurable at these speeds
@@ -52,7 +53,7 @@ class Network:
                 self._build()
 
     def ask(self, fact: str) -> tuple[str, ...] | list[str]:
-        """The names of the rows the fact matches. The fact is `{"id":"1","k":1,…}` with integers only."""
+        """The names of the rows the fact matches. The fact is `{"id":"1","g0":1,…}` with integers only."""
         # two threads in one network without a lock: 94 % wrong answers
         with self._lock:
             try:
@@ -109,10 +110,10 @@ def _matches(handle: int, fact: str) -> tuple[str, ...] | list[str]:
     if started is None:
         raise OddAnswerError("a match without an action")
     text = started[1]
-    names = [text[2 : text.index('"', 2)]]
+    names = [text[2 : text.find('"', 2)]]
     while (text := _complete_and_start(handle, state)) is not None:
-        names.append(text[2 : text.index('"', 2)])
-    if _retract_fact(handle, fact)[0] not in (MATCHED, NOTHING_MATCHED):
+        names.append(text[2 : text.find('"', 2)])
+    if _retract_fact(handle, _FACT_ID)[0] > NOTHING_MATCHED:
         raise OddAnswerError("the fact could not be taken back")
     return names
 

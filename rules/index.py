@@ -26,7 +26,7 @@ NETWORK_LIMIT = 60
 """Rows a network may have: beyond 64 matching at one node the engine refuses."""
 
 GROUP_ROWS = 4
-"""Neighbouring rows without a key that share a box inside their network."""
+"""Neighbouring rows without a key that share a box, and are asked together."""
 
 MAX_KEY_LIST = 16
 """A list of at most so many values may serve as key, one row a value; a longer one is a membership."""
@@ -70,16 +70,47 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """Rows of one network that are asked together: they begin with the group's marker, and a fact without it misses them.
+
+    `fields` are all that the group's rows ask about, `positions` the rules they stand for.
+    """
+
+    network: int
+    marker: str
+    box: Box
+    fields: frozenset[str]
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class IndexPlan:
     """The networks of one grain and stage.
 
-    `keyed`: field to value to the network that holds this key, with the box around the key's own rows. `broad`: networks
-    without a key, found by their boxes.
+    `keyed`: field to value to the group that has this key, all its rows. `broad`: groups without a key, found by their
+    boxes, in the order of their networks.
     """
 
     networks: tuple[NetworkPlan, ...]
-    keyed: Mapping[str, Mapping[Any, tuple[int, Box]]]
-    broad: tuple[tuple[int, Box], ...]
+    keyed: Mapping[str, Mapping[Any, GroupPlan]]
+    broad: tuple[GroupPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows to be placed in one network: those of one key, or neighbours without one."""
+
+    key: Key | None
+    members: tuple[MergedRow, ...]
+
+    @property
+    def key_field(self) -> str | None:
+        return None if self.key is None else self.key[0]
+
+    def asks(self) -> frozenset[str]:
+        """The fields its rows ask about, apart from the key."""
+        subjects = {subject for member in self.members for subject in member.row if subject != self.key_field}
+        return frozenset(subject if isinstance(subject, str) else subject.field for subject in subjects)
 
 
 def short_names(fields: Iterable[str]) -> dict[str, str]:
@@ -89,28 +120,35 @@ def short_names(fields: Iterable[str]) -> dict[str, str]:
 
 def plan_index(alternatives: Alternatives) -> IndexPlan:
     """Pack the rows into networks."""
-    rows = list(alternatives.rows)
     short = short_names(alternatives.fields)
-    if len(rows) <= NETWORK_LIMIT:
-        near = _by_neighbourhood(rows)
-        networks = (plan_network(near, None, alternatives.fields, short, grouped=True),) if rows else ()
-        return IndexPlan(networks, {}, tuple((i, Box({})) for i in range(len(networks))))
-    groups, broad = _by_key(rows)
-    plans: list[NetworkPlan] = []
-    keyed: dict[str, dict[Any, tuple[int, Box]]] = defaultdict(dict)
-    for field, batch in _packed(groups):
-        for point, members in batch:
-            box = box_of([member.row for member in members], without=field)
-            keyed[field][_as_fact(point, alternatives.fields[field].kind)] = (len(plans), box)
-        packed = [row for _, members in batch for row in members]
-        plans.append(plan_network(packed, field, alternatives.fields, short))
-    boxes: list[tuple[int, Box]] = []
-    broad = _by_neighbourhood(broad)
-    for start in range(0, len(broad), NETWORK_ROWS):
-        chunk = broad[start : start + NETWORK_ROWS]
-        boxes.append((len(plans), box_of([member.row for member in chunk])))
-        plans.append(plan_network(chunk, None, alternatives.fields, short, grouped=True))
-    return IndexPlan(tuple(plans), {field: dict(found) for field, found in keyed.items()}, tuple(boxes))
+    by_field, without_key = _by_key(alternatives.rows)
+    near = _by_neighbourhood(without_key)
+    broad = [Group(None, tuple(near[i : i + GROUP_ROWS])) for i in range(0, len(near), GROUP_ROWS)]
+    everything = [*(group for groups in by_field.values() for group in groups), *broad]
+    if sum(len(group.members) for group in everything) <= NETWORK_LIMIT:
+        packs = [everything] if everything else []
+    else:
+        packs = [pack for groups in by_field.values() for pack in _packed(groups)]
+        packs += _packed(broad)
+    keyed: dict[str, dict[Any, GroupPlan]] = defaultdict(dict)
+    boxes: list[GroupPlan] = []
+    for number, pack in enumerate(packs):
+        for i, group in enumerate(pack):
+            box = box_of([member.row for member in group.members], without=group.key_field)
+            positions = tuple(sorted({position for member in group.members for position in member.positions}))
+            plan = GroupPlan(number, marker(i), box, group.asks(), positions)
+            if group.key is None:
+                boxes.append(plan)
+            else:
+                field, point = group.key
+                keyed[field][_as_fact(point, alternatives.fields[field].kind)] = plan
+    networks = tuple(plan_network(pack, alternatives.fields, short) for pack in packs)
+    return IndexPlan(networks, {field: dict(found) for field, found in keyed.items()}, tuple(boxes))
+
+
+def marker(i: int) -> str:
+    """The name of a network's i-th group. The engine finds conditions by their field's name: one look-up a group."""
+    return f"g{_base36(i)}"
 
 
 def _as_fact(point: int | str, kind: FieldKind) -> Any:
@@ -121,8 +159,8 @@ def _as_fact(point: int | str, kind: FieldKind) -> Any:
 # --- keys ---------------------------------------------------------------------------------------------------------
 
 
-def _by_key(rows: Sequence[MergedRow]) -> tuple[dict[Key, list[MergedRow]], list[MergedRow]]:
-    """Rows by their rarest equality, and the rows that have none or a too popular one."""
+def _by_key(rows: Sequence[MergedRow]) -> tuple[dict[str, list[Group]], list[MergedRow]]:
+    """Rows by their rarest equality, field by field, and the rows that have none or a too popular one."""
     counted: Counter[Key] = Counter()
     for member in rows:
         counted.update((field, value) for field, values in _point_lists(member.row) for value in values)
@@ -138,7 +176,11 @@ def _by_key(rows: Sequence[MergedRow]) -> tuple[dict[Key, list[MergedRow]], list
             groups[field, value].append(_at_point(member, field, value))
     for key in [key for key, members in groups.items() if len(members) > NETWORK_LIMIT]:
         popular.extend(groups.pop(key))
-    return groups, popular
+    by_field: dict[str, list[Group]] = defaultdict(list)
+    for key in sorted(groups):
+        members = sorted(groups[key], key=lambda member: str(row_key(member.row)))
+        by_field[key[0]].append(Group(key, tuple(members)))
+    return by_field, popular
 
 
 def _point_lists(row: Row) -> list[tuple[str, tuple[int | str, ...]]]:
@@ -157,23 +199,17 @@ def _at_point(member: MergedRow, field: str, value: int | str) -> MergedRow:
     return MergedRow({**member.row, field: point}, member.positions)
 
 
-def _packed(
-    groups: Mapping[Key, list[MergedRow]],
-) -> Iterable[tuple[str, list[tuple[int | str, list[MergedRow]]]]]:
-    """Whole keys of one field, filled up to a network's size; a key is never split over networks."""
-    by_field: dict[str, list[tuple[int | str, list[MergedRow]]]] = defaultdict(list)
-    for (field, value), members in groups.items():
-        by_field[field].append((value, members))
-    for field, found in sorted(by_field.items()):
-        batch: list[tuple[int | str, list[MergedRow]]] = []
-        size = 0
-        for value, members in sorted(found, key=lambda item: item[0]):
-            if batch and size + len(members) > NETWORK_ROWS:
-                yield field, batch
-                batch, size = [], 0
-            batch.append((value, members))
-            size += len(members)
-        yield field, batch
+def _packed(groups: Iterable[Group]) -> list[list[Group]]:
+    """Whole groups, filled up to a network's size; a group is never split over networks."""
+    packs: list[list[Group]] = []
+    size = 0
+    for group in groups:
+        if not packs or size + len(group.members) > NETWORK_ROWS:
+            packs.append([])
+            size = 0
+        packs[-1].append(group)
+        size += len(group.members)
+    return packs
 
 
 # --- boxes --------------------------------------------------------------------------------------------------------
@@ -237,32 +273,18 @@ def _ranks(rows: Sequence[MergedRow], field: str) -> list[int]:
 # --- one network --------------------------------------------------------------------------------------------------
 
 
-def plan_network(
-    members: Sequence[MergedRow],
-    key: str | None,
-    fields: Mapping[str, FieldType],
-    short: Mapping[str, str],
-    *,
-    grouped: bool = False,
-) -> NetworkPlan:
+def plan_network(pack: Sequence[Group], fields: Mapping[str, FieldType], short: Mapping[str, str]) -> NetworkPlan:
     """The engine's definition of up to `NETWORK_LIMIT` rows, and the projection of a fact to what they ask.
 
-    `grouped`: neighbouring rows begin with the box around them. The engine shares what begins alike, so that it leaves
-    the whole group at one comparison: a third of the time where rows have nothing but ranges.
+    Each row begins with the marker of its group, which is a name rather than a value: the engine goes to it at once, and
+    nothing else of the network is looked at.
     """
-    if not grouped:
-        members = sorted(members, key=lambda member: str(row_key(member.row)))
-    codes, memberships, asked = _collect(members)
+    codes, memberships, asked = _collect(pack)
     rows: dict[str, Any] = {}
-    for i, member in enumerate(members):
-        group = members[i // GROUP_ROWS * GROUP_ROWS : (i // GROUP_ROWS + 1) * GROUP_ROWS] if grouped else ()
-        conditions = [
-            {"k": 1},
-            *_around(group, short, frozenset(asked)),
-            *_conditions(member.row, key, short, codes, memberships),
-        ]
-        distinct = {json.dumps(condition): condition for condition in conditions}
-        rows[str(i)] = {"all": [{"m": {"$and": list(distinct.values())}}]}
+    for i, group in enumerate(pack):
+        for member in group.members:
+            conditions = [{marker(i): 1}, *_conditions(member.row, group.key_field, short, codes, memberships)]
+            rows[str(len(rows))] = {"all": [{"m": {"$and": conditions} if len(conditions) > 1 else conditions[0]}]}
     rows["w"] = {"all": [{"m": {"k": 2}}]}
     definition = json.dumps(rows, separators=(",", ":"))
     tables, numbers = [], []
@@ -275,34 +297,21 @@ def plan_network(
             name = short[field] if field in asked else None
             tables.append(TableSpec(field, kind, name, tuple(sorted(codes.get(field, {}).items())), on_field))
     content = hashlib.sha256(f"{definition}{tables}{numbers}".encode()).hexdigest()
-    answers = tuple(member.positions for member in members)
+    answers = tuple(member.positions for group in pack for member in group.members)
     return NetworkPlan(content[:32], definition, tuple(numbers), tuple(tables), answers)
 
 
-def _around(group: Sequence[MergedRow], short: Mapping[str, str], asked: frozenset[str]) -> Iterable[dict[str, Any]]:
-    """The box around neighbours as conditions, on fields that are sent themselves; where points do as well, none."""
-    if not group or any(_point_lists(member.row) for member in group):
-        return ()
-    sides = box_of([member.row for member in group]).sides
-    around = [(field, side.spans[0]) for field, side in sides.items() if isinstance(side, Numbers) and field in asked]
-    ends = [(field, low, high) for field, (low, high) in around if (low, high) != (LOWEST, HIGHEST)]
-    return [
-        *({"$gte": {short[field]: low}} for field, low, _ in ends if low != LOWEST),
-        *({"$lte": {short[field]: high}} for field, _, high in ends if high != HIGHEST),
-    ]
-
-
-def _collect(
-    members: Sequence[MergedRow],
-) -> tuple[dict[str, dict[str, int]], dict[Membership, str], set[str]]:
+def _collect(pack: Sequence[Group]) -> tuple[dict[str, dict[str, int]], dict[Membership, str], set[str]]:
     """Codes of the texts, names of the memberships and the fields that are sent themselves."""
     texts: dict[str, set[str]] = defaultdict(set)
     questions: set[Membership] = set()
     asked: set[str] = set()
-    for member in members:
-        for subject, domain in member.row.items():
+    for group in pack:
+        for subject, domain in (item for member in group.members for item in member.row.items()):
             if isinstance(subject, Membership):
                 questions.add(subject)
+            elif subject == group.key_field:
+                continue  # the marker says it
             elif _is_direct(domain):
                 asked.add(subject)
                 if isinstance(domain, Texts):
@@ -333,15 +342,17 @@ def _conditions(
     codes: Mapping[str, Mapping[str, int]],
     memberships: Mapping[Membership, str],
 ) -> list[dict[str, Any]]:
-    """The row's conditions, the key first, then the most selective: points, questions, ranges, exceptions."""
+    """The row's conditions apart from its key, the most selective first: points, questions, ranges, exceptions."""
     ranked: list[tuple[tuple[int, str], list[dict[str, Any]]]] = []
     for subject, domain in row.items():
+        if subject == key:
+            continue
         if isinstance(subject, Membership):
             name = memberships[subject]
             ranked.append(((2, name), [{name: 1 if domain == YES else 0}]))
         elif _is_direct(domain):
             rank, conditions = _direct(domain, short[subject], codes.get(subject, {}))
-            ranked.append(((0 if subject == key else rank, short[subject]), conditions))
+            ranked.append(((rank, short[subject]), conditions))
         else:
             membership, wanted = as_membership(subject, domain)
             name = memberships[membership]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from capabilities.kernel.expression import Condition, Join, Operator, Test
-from rules.document import Rule
+from rules.document import Rule, by_priority
 
 Facts = Mapping[str, Any]
 Predicate = Callable[[Facts], bool]
@@ -100,6 +100,7 @@ class ReferenceRules:
     """The rules of a document by grain and stage, evaluated in plain Python. `fire` has the engine's signature."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
         self._rows = [
             (position, rule.grain, rule.stage, predicate(rule.when))
             for position, rule in enumerate(rules)
@@ -113,3 +114,8 @@ class ReferenceRules:
             for position, of_grain, of_stage, holds in self._rows
             if of_grain == grain and (stage is None or of_stage == stage) and holds(facts)
         )
+
+    def first(self, grain: str, facts: Facts, may_act: Callable[[int], bool]) -> int | None:
+        """Of the rules of this grain that hold and may act, the one heard first."""
+        in_order = sorted(self.fire(grain, facts), key=lambda position: by_priority(self._rules[position], position))
+        return next((position for position in in_order if may_act(position)), None)

@@ -43,7 +43,7 @@ class Warming:
     def stop(self) -> None:
         """End the listener and wait for it."""
         self._stopping.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -30,6 +30,14 @@ def test_rules_that_do_not_end_are_stopped_with_a_sentence():
     assert "did not come to an end within 0.01 s" in refused.value.message
 
 
+def test_rules_that_use_up_their_processor_time_are_stopped_with_the_same_sentence(monkeypatch):
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 2))\nwhile True: pass"
+    monkeypatch.setattr(gate, "COMMAND", ("-c", limited))
+    with pytest.raises(InvalidError) as refused:
+        exercise_apart(a_document())
+    assert refused.value.message == "These rules did not come to an end within 60 s of being tried."
+
+
 def test_rules_that_bring_the_engine_down_are_refused_and_this_process_lives(monkeypatch, tmp_path):
     crashing = tmp_path / "rules"
     crashing.mkdir()

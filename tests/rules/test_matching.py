@@ -10,7 +10,7 @@ import pytest
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.expression import holds
 from rules.compile import compile_document
-from rules.index import NETWORK_LIMIT, NETWORK_ROWS, plan_index
+from rules.index import NETWORK_LIMIT, NETWORK_ROWS, marker, plan_index, short_names
 from rules.matching import CompiledRelease
 from rules.reference import ReferenceRules
 from rules.vocabulary import decision_named
@@ -32,6 +32,9 @@ def test_22_000_random_decisions_are_those_of_the_reference(seed):
             grain = chance.choice(decision_named(decision).grains).name
             facts = random_facts(chance, decision, grain)
             assert compiled.fire(grain, facts) == reference.fire(grain, facts), facts
+            blocked = chance.randrange(1, 4)
+            may_act = lambda position, blocked=blocked: position % blocked == 0  # noqa: E731
+            assert compiled.first(grain, facts, may_act) == reference.first(grain, facts, may_act), facts
             asked += 1
 
 
@@ -60,6 +63,54 @@ def test_the_reference_says_what_the_condition_tree_says(seed):
             if rule.enabled and rule.grain == grain and holds(rule.when, facts)
         )
         assert reference.fire(grain, facts) == expected
+
+
+def test_under_the_policy_first_networks_that_cannot_win_are_not_asked():
+    """Keys are asked in the order of their best rule, so that the brand's network is not even built here."""
+    rules = [
+        a_rule(
+            f"r_{i}",
+            grain="line",
+            when={"all": [asks(f"line.{field}", "eq", f"{field}{i % 100}"), asks("line.quantity", "gte", i * i % 23)]},
+        )
+        for i, field in enumerate(["sku"] * 200 + ["brand"] * 200)
+    ]
+    compiled = CompiledRelease(a_document(*rules))
+    facts = {"line.sku": "sku7", "line.brand": "brand3", "line.quantity": 23}
+    assert compiled.first("line", facts, lambda _: True) == 7
+    (place,) = compiled.places.values()
+    assert sum(asked.network._handle is not None for asked in place.asked) == 1
+    assert compiled.first("line", facts, lambda position: position != 7) == 107
+    assert compiled.first("line", facts, lambda position: position >= 200) == 203
+    assert sum(asked.network._handle is not None for asked in place.asked) == 2
+    assert compiled.first("line", facts, lambda position: position >= 400) is None
+
+
+def test_every_name_the_engine_is_given_has_a_hash_of_its_own():
+    """It compares names by a hash of 32 bits only."""
+    fields = short_names(map(str, range(2_000))).values()
+    names = [*fields, *map(marker, range(NETWORK_LIMIT)), *(f"m{name[1:]}" for name in fields)]
+    names += ["id", "sid", "k", "$s"]
+    hashes = set()
+    for name in names:
+        found = 0x811C9DC5
+        for byte in name.encode():
+            found = (found ^ byte) * 16_777_619 % 2**32
+        hashes.add(found)
+    assert len(hashes) == len(names)
+
+
+def test_a_fact_is_asked_with_the_fields_its_rules_need_and_no_others():
+    rules = [
+        a_rule("r_1", grain="line", when={"all": [asks("line.sku", "eq", "A"), asks("line.quantity", "gte", 2)]}),
+        a_rule("r_2", grain="line", when={"all": [asks("line.sku", "eq", "B"), asks("line.brand", "eq", "X")]}),
+    ]
+    (place,) = CompiledRelease(a_document(*rules)).places.values()
+    values = {"line.sku": "A", "line.brand": "X", "line.quantity": 3}
+    in_order = [values[name] for name in place.names]
+    (question,) = place._wanted(in_order)
+    assert question.text(in_order) == '{"id":"1","g1":1,"ft":3}'
+    assert place.fire(values) == (0,)
 
 
 def test_a_stage_is_asked_alone():
@@ -99,7 +150,7 @@ def test_rows_are_packed_by_their_rarest_equality_and_a_key_is_never_split():
     assert plan.broad == ()
     assert set(plan.keyed) == {"line.sku"}
     assert len(plan.keyed["line.sku"]) == 200
-    assert {network for network, _ in plan.keyed["line.sku"].values()} == set(range(len(plan.networks)))
+    assert {group.network for group in plan.keyed["line.sku"].values()} == set(range(len(plan.networks)))
     assert sum(len(network.answers) for network in plan.networks) == len(found.rows)
     assert all(len(network.answers) <= NETWORK_ROWS for network in plan.networks)
 
