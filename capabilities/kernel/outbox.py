@@ -1,16 +1,27 @@
-"""The outbox: events written in the transaction of what they tell (CloudEvents 1.0 attributes), delivered afterwards."""
+"""The outbox: events written in the transaction of what they tell (attributes of CloudEvents 1.0), read as a feed.
+
+A feed must never skip an event: a transaction that began earlier may commit later, so numbers alone do not tell what is
+whole. Every event carries the id of its transaction, and the feed shows only those of transactions before the oldest one
+still running, in that order.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Identity, Index, select, text
+from sqlalchemy import Identity, Index, literal_column, select, text, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from capabilities.kernel.clock import now
+from capabilities.kernel.cursor import read_cursor, write_cursor
 from capabilities.kernel.database import Base, BusinessRow
+from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.ids import new_id
+
+OLDEST_RUNNING: Any = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+"""Every transaction with a smaller id has ended."""
 
 
 class OutboxEvent(BusinessRow, Base):
@@ -19,7 +30,7 @@ class OutboxEvent(BusinessRow, Base):
     __tablename__ = "outbox_event"
     __table_args__ = (
         Index("ix_outbox_event_subject_sequence", "subject", "sequence"),
-        Index("ix_outbox_event_undelivered", "sequence", postgresql_where=text("delivered_at IS NULL")),
+        Index("ix_outbox_event_feed", "business", "transaction_id", "sequence"),
     )
 
     sequence: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -28,7 +39,15 @@ class OutboxEvent(BusinessRow, Base):
     subject: Mapped[str]
     data: Mapped[dict[str, Any]]
     occurred_at: Mapped[datetime]
-    delivered_at: Mapped[datetime | None]
+    transaction_id: Mapped[int] = mapped_column(server_default=text("pg_current_xact_id()::text::bigint"))
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A part of the feed. `cursor` is where to go on, also when nothing has come yet."""
+
+    events: tuple[OutboxEvent, ...]
+    cursor: str | None
 
 
 def publish(session: Session, *, business: str, type: str, subject: str, data: dict[str, Any]) -> None:  # noqa: A002 - CloudEvents' own word
@@ -41,3 +60,20 @@ def events_of(session: Session, subject: str) -> list[OutboxEvent]:
     """The events about one subject, in order."""
     found = select(OutboxEvent).where(OutboxEvent.subject == subject).order_by(OutboxEvent.sequence)
     return list(session.scalars(found))
+
+
+def events_page(session: Session, business: str, *, after: str | None = None, limit: int = 100) -> EventPage:
+    """The events of a business after a cursor, oldest first: each exactly once, whoever commits when."""
+    found = select(OutboxEvent).where(OutboxEvent.business == business, OutboxEvent.transaction_id < OLDEST_RUNNING)
+    if after is not None:
+        place = tuple_(OutboxEvent.transaction_id, OutboxEvent.sequence)
+        found = found.where(place > tuple(_number(part) for part in read_cursor(after, 2)))
+    events = tuple(session.scalars(found.order_by(OutboxEvent.transaction_id, OutboxEvent.sequence).limit(limit)))
+    last = write_cursor(str(events[-1].transaction_id), str(events[-1].sequence)) if events else after
+    return EventPage(events, last)
+
+
+def _number(part: str) -> int:
+    if not part.isdecimal() or len(part) > 18:
+        raise InvalidError("cursor.unreadable", "This cursor is none of ours.", mend="Begin with the first page.")
+    return int(part)

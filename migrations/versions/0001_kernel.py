@@ -48,26 +48,23 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("data", postgresql.JSONB(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "transaction_id",
+            sa.BigInteger(),
+            server_default=sa.text("pg_current_xact_id()::text::bigint"),
+            nullable=False,
+        ),
         sa.Column("business", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_outbox_event")),
         sa.UniqueConstraint("id", name=op.f("uq_outbox_event_id")),
     )
+    op.create_index("ix_outbox_event_feed", "outbox_event", ["business", "transaction_id", "sequence"], unique=False)
     op.create_index("ix_outbox_event_subject_sequence", "outbox_event", ["subject", "sequence"], unique=False)
-    op.create_index(
-        "ix_outbox_event_undelivered",
-        "outbox_event",
-        ["sequence"],
-        unique=False,
-        postgresql_where=sa.text("delivered_at IS NULL"),
-    )
 
 
 def downgrade() -> None:
-    op.drop_index(
-        "ix_outbox_event_undelivered", table_name="outbox_event", postgresql_where=sa.text("delivered_at IS NULL")
-    )
     op.drop_index("ix_outbox_event_subject_sequence", table_name="outbox_event")
+    op.drop_index("ix_outbox_event_feed", table_name="outbox_event")
     op.drop_table("outbox_event")
     op.drop_index(op.f("ix_idempotency_run_id"), table_name="idempotency")
     op.drop_table("idempotency")

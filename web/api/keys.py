@@ -30,6 +30,7 @@ OPERATIONS = {
     "processes.read": "Read how far a process has come",
     "offers.read": "Read what is for sale",
     "buyers.read": "Read the buyers of the business",
+    "events.read": "Read what has happened, as a feed",
 }
 """What a key may be allowed to do; the scopes of the API."""
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from web.api.checkouts import router as checkouts
 from web.api.contracts import Problem
+from web.api.events import router as events
 from web.api.offers import router as offers
 from web.api.orders import router as orders
 from web.api.processes import router as processes
@@ -30,6 +31,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "processes", "description": "How far a checkout has come."},
     {"name": "offers", "description": "What is for sale."},
     {"name": "buyers", "description": "Who may buy."},
+    {"name": "events", "description": "What has happened, in order, each exactly once."},
 ]
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -41,5 +43,5 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(responses=_PROBLEMS)
-for part in (quotes, checkouts, orders, processes, offers, reference):
+for part in (quotes, checkouts, orders, processes, offers, events, reference):
     router.include_router(part)

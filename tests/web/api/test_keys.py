@@ -126,6 +126,7 @@ async def test_a_key_may_do_only_what_it_was_issued_for(
         "processes.read": ("GET", "/processes/run_1"),
         "offers.read": ("GET", "/offers"),
         "buyers.read": ("GET", "/buyers"),
+        "events.read": ("GET", "/events"),
     }
     method, path = requests[operation]
     body = a_cart() if method == "POST" else None

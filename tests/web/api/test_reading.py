@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
+from capabilities.kernel.outbox import publish
 from capabilities.user.contract import EnrolBuyer, Tier
 from capabilities.user.service import enrol_buyer
 from tests.web.api.conftest import a_cart
@@ -99,3 +102,21 @@ async def test_buyers_are_shown_without_their_addresses(shop: httpx.AsyncClient,
         "next_cursor": None,
     }
     assert "example.com" not in answer.text
+
+
+async def test_what_happened_is_read_as_cloud_events(shop: httpx.AsyncClient, placed: sessionmaker[Session]) -> None:
+    with placed.begin() as session:
+        publish(session, business="retail", type="order.confirmed", subject="ord_1", data={"total_minor": 1})
+        publish(session, business="tourism", type="order.confirmed", subject="ord_2", data={})
+    for _ in range(2_400):  # transactions of other databases of the server hold the feed back too
+        feed = (await shop.get("/events")).json()
+        if feed["events"]:
+            break
+        await asyncio.sleep(0.05)
+    [event] = feed["events"]
+    assert (event["specversion"], event["source"], event["type"]) == ("1.0", "/businesses/retail", "order.confirmed")
+    assert (event["subject"], event["data"]) == ("ord_1", {"total_minor": 1})
+    again = (await shop.get("/events", params={"after": feed["next_cursor"]})).json()
+    assert again == {"events": [], "next_cursor": feed["next_cursor"]}
+    wrong = await shop.get("/events", params={"after": "nonsense"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "cursor.unreadable")
