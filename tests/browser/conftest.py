@@ -136,9 +136,12 @@ def await_page(address: str) -> None:
     raise AssertionError(f"{address} does not answer")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console_browser() -> Iterator[Browser]:
-    """The browser named by CHROMIUM, the system's, else playwright's own."""
+    """The browser named by CHROMIUM, the system's, else playwright's own.
+
+    Closed with its module: while it is open its event loop counts as running, and no asynchronous test could start.
+    """
     found = [path for path in (os.environ.get("CHROMIUM"), "/usr/bin/chromium") if path and Path(path).exists()]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found[0] if found else None, args=FLAGS)

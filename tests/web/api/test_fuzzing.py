@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import schemathesis
+
+# loaded with the other tests, not deep inside one: pytest rewrites these modules when they are first imported
+import schemathesis.specs.openapi.schemas
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis.checks import not_a_server_error
