@@ -57,6 +57,7 @@ class Plant:
         self.worker_module = worker_module
         self.wanted = workers
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.temporal: subprocess.Popen[bytes] | None = None
         self.kills = 0
         self.random = random.Random(SEED)
         self.environment: dict[str, str] = {}
@@ -90,7 +91,8 @@ class Plant:
     def stop(self) -> None:
         for worker in self.workers:
             stop_process(worker, within_s=20)
-        stop_process(self.temporal)
+        if self.temporal is not None:
+            stop_process(self.temporal)
         self._forget_connections()
         stop_postgres(self.folder / "postgres", how="immediate")
         for name in self.environment:
