@@ -50,7 +50,7 @@ class Warming:
             try:
                 self._listen()
             except psycopg.Error as error:
-                _LOG.warning("rules are not announced for now: %s", error)
+                _LOG.warning("publications are not heard until the database answers again: %s", error)
             self.listening.clear()
             self._stopping.wait(RECONNECT_AFTER_S)
 

@@ -27,6 +27,7 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.ids import new_id
+from capabilities.kernel.money import Money
 from capabilities.kernel.settings import Settings
 from capabilities.transaction.contract import DeclareOffer, DeclareSeller
 from capabilities.transaction.models import OfferRow, OrderRow, StockRow
@@ -260,7 +261,7 @@ def _report(drive: Drive, at_once: int, terminal: Terminal) -> None:
     if len(drive.waits_ms) > 1:
         cuts = statistics.quantiles(drive.waits_ms, n=100, method="inclusive")
         table.add_row("p50, p99", f"{cuts[49]:,.0f} ms, {cuts[98]:,.0f} ms")
-    table.add_row("Confirmed", f"{drive.statuses[201]:,}, {CURRENCY} {drive.captured_minor / 100:,.2f}")
+    table.add_row("Confirmed", f"{drive.statuses[201]:,}, {Money(drive.captured_minor, CURRENCY)}")
     table.add_row("Declined", f"{drive.statuses[402]:,}")
     refused = count - drive.statuses[201] - drive.statuses[402]
     table.add_row("Refused or unknown", f"{refused:,}")
