@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,26 +14,15 @@ from typing import Any
 import httpx
 import pytest
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy.orm import Session, sessionmaker
 
+from tests.browser.running import SHOTS, await_page, chromium_browser, running, web_command
 from tests.conftest import free_port
 from web.access.contract import CreateOperator, Role
 from web.access.service import create_operator
 from web.api.keys import issue_key
 from zhongtai.demo import load_demo
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SHOTS = Path(os.environ.get("ZHONGTAI_SCREENSHOTS", "state/screenshots"))
 
 PEOPLE = {
     Role.EDITOR: "Erin Editor",
@@ -104,49 +90,17 @@ def product(
         "ZHONGTAI_DEMO": "1",
         "ZHONGTAI_PROVIDER_LIMIT_S": "20",
     }
-    web = ["-m", "uvicorn", "web.app:create_app", "--factory", "--port", str(port), "--log-level", "warning"]
-    commands = {"web": web, "worker": ["-m", "workflows.worker"]}
-    logs = {name: (tmp_path / f"{name}.log").open("w") for name in commands}
-    running = [
-        subprocess.Popen([sys.executable, *command], env=environment, stdout=logs[name], stderr=subprocess.STDOUT)
-        for name, command in commands.items()
-    ]
-    try:
+    commands = {"web": web_command(port), "worker": ["-m", "workflows.worker"]}
+    with running(commands, environment, tmp_path):
         await_page(f"http://127.0.0.1:{port}/readyz")
         yield Product(f"http://127.0.0.1:{port}", key, sessions)
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(20)
-        for log in logs.values():
-            log.close()
-
-
-def await_page(address: str) -> None:
-    """Wait until the address answers well."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(address, timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"{address} does not answer")
 
 
 @pytest.fixture(scope="module")
 def console_browser() -> Iterator[Browser]:
-    """The browser named by CHROMIUM, the system's, else playwright's own.
-
-    Closed with its module: while it is open its event loop counts as running, and no asynchronous test could start.
-    """
-    found = [path for path in (os.environ.get("CHROMIUM"), "/usr/bin/chromium") if path and Path(path).exists()]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found[0] if found else None, args=FLAGS)
+    """Closed with its module: while it is open its event loop counts as running, and no asynchronous test could start."""
+    with chromium_browser() as browser:
         yield browser
-        browser.close()
 
 
 @dataclass

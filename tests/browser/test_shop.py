@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.database import make_engine
+from tests.browser.running import SHOTS, await_page, chromium_browser, running, web_command
 from tests.conftest import free_port
 from web.api.keys import issue_key
 from zhongtai.demo import load_demo
 from zhongtai.migrate import migrate
 
 pytestmark = pytest.mark.browser
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SHOTS = Path(os.environ.get("ZHONGTAI_SCREENSHOTS", "state/screenshots"))
-
-
-def executable() -> str | None:
-    """The browser named by CHROMIUM, the system's, else playwright's own."""
-    for path in (os.environ.get("CHROMIUM"), "/usr/bin/chromium"):
-        if path and Path(path).exists():
-            return path
-    return None
 
 
 @pytest.fixture(scope="module")
@@ -81,48 +57,17 @@ def shop(shop_database: str, temporal_address: str, tmp_path_factory: pytest.Tem
         "ZHONGTAI_SHOP_PORT": str(shop_port),
         "ZHONGTAI_PROVIDER_LIMIT_S": "2.5",
     }
-    web = ["-m", "uvicorn", "web.app:create_app", "--factory", "--port", str(web_port), "--log-level", "warning"]
-    commands = {"web": web, "worker": ["-m", "workflows.worker"], "shop": ["-m", "frontends.retail"]}
-    logs = {name: (folder / f"{name}.log").open("w") for name in commands}
-    running = [
-        subprocess.Popen([sys.executable, *command], env=environment, stdout=logs[name], stderr=subprocess.STDOUT)
-        for name, command in commands.items()
-    ]
-    try:
-        _await(f"http://127.0.0.1:{web_port}/readyz")
-        _await(f"http://127.0.0.1:{shop_port}/")
+    commands = {"web": web_command(web_port), "worker": ["-m", "workflows.worker"], "shop": ["-m", "frontends.retail"]}
+    with running(commands, environment, folder):
+        await_page(f"http://127.0.0.1:{web_port}/readyz")
+        await_page(f"http://127.0.0.1:{shop_port}/")
         yield f"http://127.0.0.1:{shop_port}"
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(20)
-        for log in logs.values():
-            log.close()
-
-
-def _await(address: str) -> None:
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(address, timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"{address} does not answer")
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = _launch(playwright)
+    with chromium_browser() as browser:
         yield browser
-        browser.close()
-
-
-def _launch(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path=executable(), args=FLAGS)
 
 
 def visit(chromium: Browser, **how: Any) -> tuple[BrowserContext, Page, list[str]]:

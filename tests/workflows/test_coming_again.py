@@ -17,7 +17,8 @@ from activities.journal.queries import repairs_of, run_of, steps_of
 from capabilities.kernel.errors import ConflictError, RefusedError, UnavailableError
 from capabilities.kernel.idempotency import Answer
 from tests.workflows import hall
-from tests.workflows.visiting import Sessions, begin, order, parked, until, words
+from tests.workflows.driving import until
+from tests.workflows.visiting import Sessions, begin, order, parked, words
 from workflows import batch, starting
 from workflows.batch import advance
 from workflows.messages import Advance, Advanced, Ending, Mending, RepairKind, Reply, UndoRequest

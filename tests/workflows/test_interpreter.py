@@ -16,7 +16,8 @@ from activities.journal.queries import steps_of
 from capabilities.kernel.errors import ConflictError, UnavailableError
 from capabilities.kernel.idempotency import Answer
 from tests.workflows import hall
-from tests.workflows.visiting import Sessions, begin, begin_again, steps, until, words
+from tests.workflows.driving import until
+from tests.workflows.visiting import Sessions, begin, begin_again, steps, words
 from workflows import batch, jobs, starting
 from workflows.starting import Begun
 

@@ -11,7 +11,8 @@ from activities.journal.queries import repairs_of, steps_of
 from capabilities.kernel.errors import ConflictError
 from capabilities.kernel.idempotency import Answer
 from tests.workflows import hall
-from tests.workflows.visiting import Sessions, begin, begin_again, order, parked, steps, until, words
+from tests.workflows.driving import until
+from tests.workflows.visiting import Sessions, begin, begin_again, order, parked, steps, words
 from workflows import interpreter, starting
 from workflows.starting import Repair, RepairKind
 

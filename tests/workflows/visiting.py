@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 from temporalio.client import Client
 
-from activities.journal.queries import run_of, steps_of
+from activities.journal.queries import steps_of
 from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
 from tests.workflows import hall
+from tests.workflows.driving import until
 from workflows import starting
 from workflows.starting import Begun, Repair, RepairKind
 
@@ -34,18 +34,6 @@ def begin(sessions: Sessions, process: str = "visit", name: str = "Ann", key: st
             body_sha256=canonical_sha256(body),
             actor="api:client",
         )
-
-
-async def until(sessions: Sessions, run_id: str, status: str, within_s: float = 20) -> Any:
-    """The run, once it stands so."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while True:
-        with sessions() as session:
-            run = run_of(session, run_id)
-        if run.status == status:
-            return run
-        assert asyncio.get_running_loop().time() < deadline, f"{run.status} {run.step} {run.error}, not {status}"
-        await asyncio.sleep(0.05)
 
 
 def words(sessions: Sessions, run_id: str) -> list[str]:
