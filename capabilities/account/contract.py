@@ -34,7 +34,7 @@ class Side(StrEnum):
 
 
 class AccountKind(StrEnum):
-    """The chart of accounts."""
+    """The chart of accounts. Whose account one is says its party; `docs/postings.md` tells what moves on each."""
 
     PROVIDER_CLEARING = "provider_clearing"
     SALES_IN_TRANSIT = "sales_in_transit"
@@ -45,22 +45,57 @@ class AccountKind(StrEnum):
     BUYER_WALLET = "buyer_wallet"
     BANK = "bank"
     EXCHANGE = "exchange"
+    FEE_REVENUE = "fee_revenue"
+    REFUND_FEE_REVENUE = "refund_fee_revenue"
+    BREAKAGE_REVENUE = "breakage_revenue"
+    GIFT_CARD = "gift_card"
+    POINTS = "points"
+    BUYER_DEBT = "buyer_debt"
+    BUYER_RECEIVABLE = "buyer_receivable"
+    COURIER_CLEARING = "courier_clearing"
+    SELLER_RESERVE = "seller_reserve"
+    WITHHELD_TAX = "withheld_tax"
+    CHARGEBACKS = "chargebacks"
+    PROVIDER_FEES = "provider_fees"
+    MARKETING_EXPENSE = "marketing_expense"
+    GIFT_CARD_PROMOTION = "gift_card_promotion"
+    WRITE_OFFS = "write_offs"
 
 
-SIDES: Mapping[AccountKind, Side] = {
-    AccountKind.PROVIDER_CLEARING: Side.ASSET,
-    AccountKind.SALES_IN_TRANSIT: Side.LIABILITY,
-    AccountKind.SELLER_PAYABLE: Side.LIABILITY,
-    AccountKind.COMMISSION_REVENUE: Side.LIABILITY,
-    AccountKind.TAX_PAYABLE: Side.LIABILITY,
-    AccountKind.DELIVERY_REVENUE: Side.LIABILITY,
-    AccountKind.BUYER_WALLET: Side.LIABILITY,
-    AccountKind.BANK: Side.ASSET,
-    AccountKind.EXCHANGE: Side.ASSET,
-}
+ASSETS = frozenset(
+    {
+        AccountKind.PROVIDER_CLEARING,
+        AccountKind.BANK,
+        AccountKind.EXCHANGE,
+        AccountKind.BUYER_DEBT,
+        AccountKind.BUYER_RECEIVABLE,
+        AccountKind.COURIER_CLEARING,
+        AccountKind.CHARGEBACKS,
+        AccountKind.PROVIDER_FEES,
+        AccountKind.MARKETING_EXPENSE,
+        AccountKind.GIFT_CARD_PROMOTION,
+        AccountKind.WRITE_OFFS,
+    }
+)
+"""Kinds that grow by debits: what we have or are owed, and what was spent. All others grow by credits."""
 
-LOWEST: Mapping[AccountKind, int] = {AccountKind.BUYER_WALLET: 0}
+SIDES: Mapping[AccountKind, Side] = {kind: Side.ASSET if kind in ASSETS else Side.LIABILITY for kind in AccountKind}
+
+LOWEST: Mapping[AccountKind, int] = dict.fromkeys(
+    (
+        AccountKind.BUYER_WALLET,
+        AccountKind.GIFT_CARD,
+        AccountKind.POINTS,
+        AccountKind.BUYER_DEBT,
+        AccountKind.BUYER_RECEIVABLE,
+        AccountKind.SELLER_RESERVE,
+    ),
+    0,
+)
 """Kinds whose balance has a lower limit; their accounts keep one balance row, all others are spread over slots."""
+
+POINTS_CURRENCY = "PTS"
+"""Points are an asset of the ledger in a currency of their own, without decimals."""
 
 
 class AccountRef(Contract):
@@ -98,11 +133,33 @@ class Phase(StrEnum):
 RESOLVING = frozenset({Phase.POST, Phase.VOID, Phase.EXPIRE})
 
 
+class Exchange(Contract):
+    """The other half of a pair that crosses currencies, and the rate.
+
+    One minor unit of this transfer's currency is worth `numerator / denominator` minor units of the other's. Amounts are
+    whole, so they may be off the rate by less than one unit of the coarser currency.
+    """
+
+    other_id: Text
+    numerator: int = Field(gt=0, le=MAX_MINOR)
+    denominator: int = Field(gt=0, le=MAX_MINOR)
+
+    def fits(self, amount_minor: int, other_minor: int) -> bool:
+        """Whether two amounts are at this rate."""
+        off = other_minor * self.denominator - amount_minor * self.numerator
+        return abs(off) < max(self.numerator, self.denominator)
+
+    def of_other(self, id_: str) -> Exchange:
+        """The same pair seen from the other half; `id_` is this one's."""
+        return Exchange(other_id=id_, numerator=self.denominator, denominator=self.numerator)
+
+
 class TransferRequest(Contract):
     """A transfer to make. `id` makes it idempotent; resolving transfers name the pending one, others the accounts.
 
     `corrects_id` names the transfer that this one takes back. `amount_minor` of a resolving transfer: how much of the
-    pending amount is posted, None for all of it; a void or an expiry posts nothing.
+    pending amount is posted, None for all of it; a void or an expiry posts nothing. `exchange` stands on both halves of
+    a pair that crosses currencies; `reason` is a code with parameters, see `reasons`.
     """
 
     id: Text
@@ -113,6 +170,7 @@ class TransferRequest(Contract):
     pending_id: str | None = None
     corrects_id: str | None = None
     expires_at: datetime | None = None
+    exchange: Exchange | None = None
     subject: Text
     reason: Text
 
@@ -160,6 +218,7 @@ class Transfer(Contract):
     expires_at: datetime | None
     subject: str
     reason: str
+    exchange: Exchange | None = None
     actor: str
     correlation_id: str
     created_at: datetime
