@@ -19,6 +19,7 @@ from capabilities.kernel.expression import ALWAYS, Condition, condition_from_jso
 
 MAX_RULES = 20_000
 MAX_EFFECTS = 10
+MAX_LIMITS = 10
 
 HitPolicy = Literal["first", "collect"]
 EffectBody = Mapping[str, Any]
@@ -45,6 +46,22 @@ class Window:
     zone: str | None = None
     weekdays: tuple[int, ...] = ()
     hours: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLimit:
+    """How often, or for how much money, a rule may give: in total, or for each of `per`, in all or in each period.
+
+    `counts` is `uses` or `spend` (minor units). `per` names any of `buyer`, `code` and `store`; a period begins at
+    midnight in `zone`, else in the zone of the business. `partial` says whether a budget that covers a part gives it.
+    """
+
+    counts: str = "uses"
+    most: int = 1
+    per: tuple[str, ...] = ()
+    period: str | None = None
+    zone: str | None = None
+    partial: str = "allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,8 @@ class Rule:
     traffic_bps: int = 10_000
     enabled: bool = True
     tags: tuple[str, ...] = ()
+    limits: tuple[RuleLimit, ...] = ()
+    campaign: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +129,8 @@ def document_to_json(document: RuleSetDocument) -> dict[str, Any]:
 
 
 def rule_to_json(rule: Rule) -> dict[str, Any]:
-    """One rule in its JSON form."""
-    return {
+    """One rule in its JSON form. Limits and campaign stand only where there are any: what has none keeps its hash."""
+    said = {
         "id": rule.id,
         "name": rule.name,
         "description": rule.description,
@@ -128,6 +147,23 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
         "traffic_bps": rule.traffic_bps,
         "enabled": rule.enabled,
         "tags": list(rule.tags),
+    }
+    if rule.limits:
+        said["limits"] = [limit_to_json(limit) for limit in rule.limits]
+    if rule.campaign is not None:
+        said["campaign"] = rule.campaign
+    return said
+
+
+def limit_to_json(limit: RuleLimit) -> dict[str, Any]:
+    """A limit in its JSON form."""
+    return {
+        "counts": limit.counts,
+        "most": limit.most,
+        "per": list(limit.per),
+        "period": limit.period,
+        "zone": limit.zone,
+        "partial": limit.partial,
     }
 
 
@@ -200,6 +236,8 @@ def rule_from_json(body: Any, *, at: str = "rule") -> Rule:
         traffic_bps=reader.whole("traffic_bps", 10_000),
         enabled=reader.flag("enabled", default=True),
         tags=reader.texts("tags"),
+        limits=tuple(_limit(one, f"{at}.limits[{i}]") for i, one in enumerate(reader.items("limits", MAX_LIMITS))),
+        campaign=reader.text_or_none("campaign"),
     )
     reader.done()
     return rule
@@ -217,6 +255,20 @@ def _group(body: Any, at: str) -> GroupRules:
     group = GroupRules(mode=reader.text("mode", "stack"), best_per=reader.text("best_per", "order"))
     reader.done()
     return group
+
+
+def _limit(body: Any, at: str) -> RuleLimit:
+    reader = _Reader(body, at)
+    limit = RuleLimit(
+        counts=reader.text("counts", "uses"),
+        most=reader.whole("most", 1),
+        per=reader.texts("per"),
+        period=reader.text_or_none("period"),
+        zone=reader.text_or_none("zone"),
+        partial=reader.text("partial", "allowed"),
+    )
+    reader.done()
+    return limit
 
 
 def _window(body: Any, at: str) -> Window | None:
