@@ -74,7 +74,8 @@ def exercise_here(document: RuleSetDocument, *, random_facts: int = RANDOM_FACTS
 def exercise_apart(document: RuleSetDocument, *, time_limit_s: float = TIME_LIMIT_S) -> GateReport:
     """Build and exercise in a process of its own. Raises `InvalidError` for a crash, a hang or a disagreement."""
     declared = decision_named(document.decision)
-    modules = sorted({effect.__module__ for effect in declared.effects})
+    types = [*declared.effects, *(facts for grain in declared.grains for facts in grain.groups.values())]
+    modules = sorted({one.__module__ for one in [*types, *filter(None, [declared.options])]})
     request = json.dumps({"modules": modules, "document": document_to_json(document)})
     try:
         done = subprocess.run(  # noqa: S603 - our own command, the document goes in by standard input

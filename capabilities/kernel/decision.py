@@ -30,6 +30,10 @@ class FieldKind(StrEnum):
     BOOLEAN = "boolean"
     DATE = "date"
     SET = "set"
+    ROWS = "rows"
+    """A list of rows of one type; the words of the row are the columns."""
+    SELECTOR = "selector"
+    """A condition on the facts of a line, as data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class FieldType:
     kind: FieldKind
     word: Word
     optional: bool
+    columns: tuple[FieldType, ...] = ()
+    """Of rows: the words of one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,9 @@ def fields_of(model: type[BaseModel], *, prefix: str = "") -> Iterator[FieldType
         word = next((m for m in info.metadata if isinstance(m, Word)), None)
         if word is not None:
             plain, optional = _without_none(info.annotation)
-            yield FieldType(f"{prefix}{name}", word.kind or _kind_of(name, plain, word), word, optional)
+            kind = word.kind or _kind_of(name, plain, word)
+            columns = tuple(fields_of(get_args(plain)[0])) if kind is FieldKind.ROWS else ()
+            yield FieldType(f"{prefix}{name}", kind, word, optional, columns)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -10,65 +10,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from capabilities.kernel.decision import Decision, Effect, FactGroup, FieldKind, Grain, Word, declare
-
-# --- effects ----------------------------------------------------------------------------------------------------
-
-_APPLY = {"each": ("on each line", "逐行"), "across": ("across all of them together", "合计分摊")}
-_TARGET = {"lines": ("goods", "商品"), "delivery": ("delivery", "运费")}
-
-
-class PercentOff(Effect):
-    """Percent off lines or deliveries. `max_units` limits the units of a line (apply each), `max_minor` the order."""
-
-    kind: Literal["percent_off"] = "percent_off"
-    rate_bps: Annotated[
-        int, Word("percent", "折扣率", "10 % takes a tenth off", "10% 即打九折", unit="%"), Field(gt=0, le=100_000)
-    ]
-    apply: Annotated[Literal["each", "across"], Word("applied", "计算方式", choices=_APPLY)] = "each"
-    target: Annotated[Literal["lines", "delivery"], Word("on", "作用于", choices=_TARGET)] = "lines"
-    max_units: Annotated[int | None, Word("at most units a line", "每行最多件数", unit="pieces"), Field(gt=0)] = None
-    max_minor: Annotated[int | None, Word("at most an order", "每单封顶"), Field(ge=0)] = None
-
-
-class AmountOff(Effect):
-    """An amount off: each unit (apply each), or once over all lines, split by their weights (across)."""
-
-    kind: Literal["amount_off"] = "amount_off"
-    amount_minor: Annotated[int, Word("amount", "金额"), Field(gt=0)]
-    apply: Annotated[
-        Literal["each", "across"],
-        Word(
-            "applied",
-            "计算方式",
-            choices={"each": ("off each unit", "每件"), "across": ("once, across all of them", "整单一次")},
-        ),
-    ] = "across"
-    target: Annotated[Literal["lines", "delivery"], Word("on", "作用于", choices=_TARGET)] = "lines"
-    max_units: Annotated[int | None, Word("at most units a line", "每行最多件数", unit="pieces"), Field(gt=0)] = None
-    max_minor: Annotated[int | None, Word("at most an order", "每单封顶"), Field(ge=0)] = None
-
-
-class SetPrice(Effect):
-    """A unit price (or a delivery price); never raises a price."""
-
-    kind: Literal["set_price"] = "set_price"
-    price_minor: Annotated[int, Word("price", "价格"), Field(ge=0)]
-    target: Annotated[Literal["lines", "delivery"], Word("of", "作用于", choices=_TARGET)] = "lines"
-    max_minor: Annotated[int | None, Word("at most an order", "每单封顶"), Field(ge=0)] = None
-
-
-class FreeDelivery(Effect):
-    """Delivery costs nothing."""
-
-    kind: Literal["free_delivery"] = "free_delivery"
-    max_minor: Annotated[int | None, Word("at most an order", "每单封顶"), Field(ge=0)] = None
-
-
-PromotionEffect = Annotated[PercentOff | AmountOff | SetPrice | FreeDelivery, Field(discriminator="kind")]
-
+from capabilities.kernel.decision import Decision, FactGroup, FieldKind, Grain, Word, declare
+from capabilities.marketing.promotion_effects import PRICE_EFFECTS, RECORDED_EFFECTS
 
 # --- options ----------------------------------------------------------------------------------------------------
+
+
+class OwnStage(BaseModel):
+    """A stage a rule set has besides those of the decision, in the order of the numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int = Field(ge=1, le=99)
+    en: str = Field(min_length=1, max_length=60)
+    zh: str = Field(default="", max_length=60)
 
 
 class PricingOptions(BaseModel):
@@ -85,6 +40,13 @@ class PricingOptions(BaseModel):
     exclusive: Literal["wins", "by_priority"] = "wins"
     totals: Literal["running", "original"] = "running"
     tax_rounding: Literal["line", "unit", "order_rate"] = "line"
+    free_unit: Literal["cheapest", "dearest"] = "cheapest"
+    repetition: Literal["unlimited", "once"] = "unlimited"
+    repeat_most: int | None = Field(default=None, gt=0)
+    """The stated maximum of sets of one effect, where it is repeated and does not say its own."""
+    after_return: Literal["keep", "re_evaluate", "claw_back"] = "keep"
+    """What a partial return does to what the kept goods were given; pricing only carries it, refunds use it."""
+    stages: tuple[OwnStage, ...] = Field(default=(), max_length=20)
 
 
 # --- facts ------------------------------------------------------------------------------------------------------
@@ -133,6 +95,21 @@ class OrderFacts(FactGroup):
     quantity: Annotated[int, Word("number of pieces", "件数", unit="pieces")]
     lines: Annotated[int, Word("number of distinct lines", "行数", unit="lines")]
     weight_g: Annotated[int, Word("total weight", "总重量", unit="g")]
+    delivery_minor: Annotated[int, Word("delivery so far", "运费", "After discounts", "优惠后")] = 0
+    fee_minor: Annotated[int, Word("surcharges so far", "附加费")] = 0
+    total_minor: Annotated[
+        int,
+        Word(
+            "order total so far",
+            "订单总额",
+            "Goods, delivery and surcharges after discounts",
+            "商品、运费、附加费优惠后",
+        ),
+    ] = 0
+    promotions: Annotated[
+        tuple[str, ...], Word("promotions applied so far", "已生效促销", "Names of rules", "规则名称")
+    ] = ()
+    campaigns: Annotated[tuple[str, ...], Word("campaigns applied so far", "已生效活动")] = ()
     currency: Annotated[str, Word("currency", "币种")]
     country: Annotated[str, Word("country", "国家")]
     channel: Annotated[str, Word("channel", "渠道")]
@@ -150,6 +127,15 @@ class OrderFacts(FactGroup):
             "hour of the day", "小时", "0 to 23, in the business's own time zone", "0 至 23，按业务所在时区", unit="h"
         ),
     ]
+    minute_of_day: Annotated[
+        int,
+        Word(
+            "minute of the day",
+            "分钟",
+            "0 to 1439, in the business's own time zone: 13:30 is 810",
+            "0 至 1439，按业务所在时区：13:30 为 810",
+        ),
+    ] = 0
 
 
 class BuyerFacts(FactGroup):
@@ -163,6 +149,17 @@ class BuyerFacts(FactGroup):
     order_number: Annotated[
         int, Word("nth order", "第几单", "1 for the first order", "首单为 1", synonyms=("first order", "new customer"))
     ] = 1
+    days_since_first_order: Annotated[
+        int | None, Word("days since the first order", "首单距今天数", unit="days", synonyms=("new customer",))
+    ] = None
+    lifetime_minor: Annotated[
+        int, Word("bought so far", "累计消费", "Confirmed orders, all time", "全部已确认订单", synonyms=("lifetime",))
+    ] = 0
+    is_birthday: Annotated[bool, Word("is their birthday", "当天生日")] = False
+    days_to_birthday: Annotated[
+        int | None, Word("days to the birthday", "距生日天数", "0 on the day itself", "当天为 0", unit="days")
+    ] = None
+    points: Annotated[int, Word("points", "积分")] = 0
 
 
 class LineFacts(FactGroup):
@@ -176,6 +173,12 @@ class LineFacts(FactGroup):
     brand: Annotated[str, Word("brand", "品牌")]
     seller: Annotated[str, Word("seller", "卖家")]
     tags: Annotated[tuple[str, ...], Word("line tags", "商品标签")] = ()
+    attributes: Annotated[
+        tuple[str, ...],
+        Word("attributes", "商品属性", "As name=value, for example color=red", "形如 名称=值，例如 color=red"),
+    ] = ()
+    position: Annotated[int, Word("position in the cart", "购物车中的位置", "1 for the first line", "第一行为 1")] = 1
+    weight_g: Annotated[int, Word("weight of a piece", "单件重量", unit="g")] = 0
     quantity: Annotated[int, Word("quantity of the line", "该行件数", unit="pieces")]
     unit_price_minor: Annotated[int, Word("unit price", "单价")]
     price_rank: Annotated[
@@ -211,7 +214,7 @@ PROMOTIONS = declare(
             Grain("order", "the order as a whole", "整单", _SHARED),
             Grain("line", "each line", "每一行", {**_SHARED, "line": LineFacts}),
         ),
-        effects=(PercentOff, AmountOff, SetPrice, FreeDelivery),
+        effects=(*PRICE_EFFECTS, *RECORDED_EFFECTS),
         hit_policy="collect",
         options=PricingOptions,
         stages={

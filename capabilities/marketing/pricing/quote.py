@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import gcd
+from typing import Any
 
 from capabilities.marketing.contract import Adjustment, CouponUse, Quote, QuoteLine, RuleOutcome
 from capabilities.marketing.pricing.state import ALGORITHM, Applied, Ending, Position, State, normal_code
@@ -60,9 +61,21 @@ def finish(
 def content_sha256(quote: Quote) -> str:
     """Hash of everything but the quote's id and times; the order in which lines are stored does not matter."""
     body = quote.model_dump(mode="json", exclude={"id", "created_at", "expires_at", "content_sha256"})
+    if quote.algorithm == "pricing-1":
+        _as_the_first_version_had_it(body)
     body["lines"].sort(key=lambda line: (line["kind"], line["id"]))
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_the_first_version_had_it(body: dict[str, Any]) -> None:
+    """What quotes have learned to say since is left out, so that a quote of then is still the quote it was."""
+    for name in ("fee_minor", "rewards", "messages", "hints", "gifts"):
+        del body[name]
+    for line in body["lines"]:
+        del line["is_gift"], line["fee_rule_id"]
+    for outcome in body["outcomes"]:
+        del outcome["is_otherwise"], outcome["limited_by"]
 
 
 def _adjustment(applied: Applied) -> Adjustment:

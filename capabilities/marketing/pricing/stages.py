@@ -142,7 +142,7 @@ class _Desk:
         return trial
 
     def _targets(self, rule: FiredRule, effect: PromotionEffect) -> Sequence[str]:
-        if effect.kind == "free_delivery" or effect.target == "delivery":
+        if effect.kind == "free_delivery" or getattr(effect, "target", "lines") == "delivery":
             return self._deliveries
         if rule.grain == "order" and not rule.line_ids:
             return self._goods
