@@ -17,7 +17,7 @@ from capabilities.account.contract import POINTS_CURRENCY, AccountKind, AccountR
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.money import MAX_MINOR, Currency
 
-REFERENCE = re.compile(r"gcr_[0-9a-f]{64}")
+REFERENCE = re.compile(r"gcr_[0-9a-f]{48}")
 CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_LENGTH = 16
 """Eighty random bits: nobody guesses one, and a hash of one cannot be turned back."""
@@ -30,7 +30,7 @@ def card_reference(code: str) -> str:
     if REFERENCE.fullmatch(code):
         return code
     plain = re.sub(r"[\s-]", "", code).upper().translate(_ALIKE)
-    return f"gcr_{hashlib.sha256(f'gift card {plain}'.encode()).hexdigest()}"
+    return f"gcr_{hashlib.sha256(f'gift card {plain}'.encode()).hexdigest()[:48]}"
 
 
 def shown_code(plain: str) -> str:
