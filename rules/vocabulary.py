@@ -122,6 +122,8 @@ EFFECT_NAMES: dict[str, tuple[str, str]] = {
     "approve": ("approve", "通过"),
     "review": ("hold for review", "转人工审核"),
     "reject": ("reject", "拒绝"),
+    "use_provider": ("use a provider", "使用支付渠道"),
+    "refuse_payment": ("refuse the payment", "拒绝支付"),
 }
 
 

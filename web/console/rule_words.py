@@ -186,6 +186,8 @@ _PHRASES = {
     "approve": N_("let the order go on"),
     "review": N_("hold the order for a person: %(reason)s"),
     "reject": N_("refuse the order: %(reason)s"),
+    "use_provider": N_("let %(provider)s take the payment"),
+    "refuse_payment": N_("refuse the payment: %(reason)s"),
 }
 _LIMITS = {
     "max_units": N_("at most %(value)s a line"),
