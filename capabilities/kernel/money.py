@@ -131,3 +131,13 @@ def split_minor(total: int, weights: Sequence[int]) -> list[int]:
     for i in by_remainder[: total - sum(parts)]:
         parts[i] += 1
     return parts
+
+
+def share_minor(amount: int, quantity: int, units: int) -> int:
+    """What the first `units` of `quantity` equal units are worth of a non-negative amount: round half up(amount × units / quantity).
+
+    Units i+1…j are worth `share(j) − share(i)`: any sequence of parts adds up to the amount exactly.
+    """
+    if quantity < 1 or not 0 <= units <= quantity:
+        raise InvalidError("money.share_impossible", f"{units} of {quantity} units cannot be shared.")
+    return (2 * amount * units + quantity) // (2 * quantity)

@@ -1,15 +1,43 @@
 """What others see of transactions: offers, the checkout request, orders, and (from `risk`) the risk decision."""
 
+# ruff: noqa: PLC0414 - one contract in two files; this is how a name is handed on
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from capabilities.kernel.money import Currency
+from capabilities.transaction.after_sale import Contract as Contract
+from capabilities.transaction.after_sale import Disposition as Disposition
+from capabilities.transaction.after_sale import Fulfilment as Fulfilment
+from capabilities.transaction.after_sale import FulfilmentStatus as FulfilmentStatus
+from capabilities.transaction.after_sale import FulfilRequest as FulfilRequest
+from capabilities.transaction.after_sale import LineUnits as LineUnits
+from capabilities.transaction.after_sale import Refund as Refund
+from capabilities.transaction.after_sale import RefundAdjustment as RefundAdjustment
+from capabilities.transaction.after_sale import RefundFilters as RefundFilters
+from capabilities.transaction.after_sale import RefundKind as RefundKind
+from capabilities.transaction.after_sale import RefundLine as RefundLine
+from capabilities.transaction.after_sale import RefundPage as RefundPage
+from capabilities.transaction.after_sale import RefundPreview as RefundPreview
+from capabilities.transaction.after_sale import RefundRequest as RefundRequest
+from capabilities.transaction.after_sale import RefundState as RefundState
+from capabilities.transaction.after_sale import RefundStatus as RefundStatus
+from capabilities.transaction.after_sale import RefundSummary as RefundSummary
+from capabilities.transaction.after_sale import Return as Return
+from capabilities.transaction.after_sale import ReturnLine as ReturnLine
+from capabilities.transaction.after_sale import ReturnPage as ReturnPage
+from capabilities.transaction.after_sale import ReturnState as ReturnState
+from capabilities.transaction.after_sale import ReturnStatus as ReturnStatus
+from capabilities.transaction.after_sale import SellerOrder as SellerOrder
+from capabilities.transaction.after_sale import SourceShare as SourceShare
+from capabilities.transaction.after_sale import UnitsOfLine as UnitsOfLine
 from capabilities.transaction.risk import RISK  # noqa: F401 - whoever knows the contract knows the decision
+from capabilities.transaction.sources import MAX_SOURCES, check_sources
+from capabilities.transaction.sources import PaymentSource as PaymentSource
 
 MAX_LINES = 1_000
 MAX_QUANTITY = 1_000_000
@@ -19,11 +47,7 @@ MAX_PRICE_MINOR = 100_000_000_000
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
-
-class Contract(BaseModel):
-    """Frozen and closed: an unknown field is an error, not a surprise."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+AttributeText = Annotated[str, StringConstraints(max_length=500)]
 
 
 class CheckoutLine(Contract):
@@ -46,15 +70,27 @@ class CheckoutRequest(Contract):
     delivery_sku: Sku | None = None
     coupon_codes: tuple[Code, ...] = Field(default=(), max_length=20)
     payment_method: str = Field(default="sim_ok", max_length=64)
+    payments: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
+    """Several sources, in their order; empty means `payment_method` alone."""
     expected_total_minor: int | None = Field(default=None, ge=0)
     quote_id: str | None = Field(default=None, max_length=64)
+    draft_id: str | None = Field(default=None, max_length=64)
+    """The draft order this checkout places: a saved cart, an operator's offer, or the new goods of an exchange."""
+    attributes: dict[Code, AttributeText] = Field(default_factory=dict, max_length=40)
+    """Address and the like: carried on the order, read by nobody here."""
+
+    @model_validator(mode="after")
+    def _sources_go_together(self) -> CheckoutRequest:
+        check_sources(self.payments, buyer_id=self.buyer_id)
+        return self
 
 
 class OfferKind(StrEnum):
-    """Goods go into the cart; a delivery is chosen beside it."""
+    """Goods go into the cart; a delivery is chosen beside it; a fee is only ever a line of an order, never offered."""
 
     GOODS = "goods"
     DELIVERY = "delivery"
+    FEE = "fee"
 
 
 class Offer(Contract):
@@ -83,14 +119,21 @@ class Offer(Contract):
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands; `service.ALLOWED` says what may follow what."""
+    """Where an order stands; `states.ALLOWED` says what may follow what. How it is paid, delivered and refunded is computed."""
 
+    DRAFT = "draft"
     PLACED = "placed"
     ON_HOLD = "on_hold"
     CONFIRMED = "confirmed"
+    FULFILLED = "fulfilled"
+    COMPLETED = "completed"
     REFUSED = "refused"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+SOLD = frozenset({OrderStatus.CONFIRMED, OrderStatus.FULFILLED, OrderStatus.COMPLETED})
+"""The statuses of an order that was confirmed and not cancelled as a whole since."""
 
 
 class ReservationStatus(StrEnum):
@@ -121,10 +164,11 @@ class OrderLine(Contract):
     tax_rate_bps: int
     tax_minor: int
     total_minor: int
+    is_gift: bool = False
 
 
 class Order(Contract):
-    """An order as others see it; all amounts in minor units of `currency`."""
+    """An order as it was sold; all amounts in minor units of `currency`. What came back since, its refunds say."""
 
     id: str
     business: str
@@ -149,6 +193,11 @@ class Order(Contract):
     scenario: str | None = None
     channel: str = "web"
     country: str = "CN"
+    fee_minor: int = 0
+    parent_id: str | None = None
+    """The order this one exchanges goods of, or adds to."""
+    relation: Literal["exchange", "addition"] | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
 
 
 class OrderSummary(Contract):
@@ -280,10 +329,13 @@ class DeclareOffer(Contract):
 
 
 class OpenOrderLine(Contract):
-    """A priced line of an order to be opened: a line of goods, or the delivery."""
+    """A priced line of an order to be opened: a line of goods, the delivery, or a fee."""
 
     line_id: str
     sku: str
+    kind: OfferKind | None = None
+    """None: that of the offer. A fee has no offer."""
+    is_gift: bool = False
     quantity: int = Field(gt=0)
     unit_price_minor: int = Field(ge=0)
     gross_minor: int = Field(ge=0)
@@ -295,7 +347,7 @@ class OpenOrderLine(Contract):
 
 
 class OpenOrder(Contract):
-    """An order as priced. goods gross + delivery (its gross) − discount (of both) + tax where prices exclude it = total."""
+    """An order as priced. goods gross + delivery + fee (gross) − discount (of all) + tax where prices exclude it = total."""
 
     run_id: str
     business: str
@@ -309,9 +361,12 @@ class OpenOrder(Contract):
     goods_gross_minor: int = Field(ge=0)
     discount_minor: int = Field(ge=0)
     delivery_minor: int = Field(ge=0)
+    fee_minor: int = Field(default=0, ge=0)
     tax_minor: int = Field(ge=0)
     total_minor: int = Field(ge=0)
-    lines: tuple[OpenOrderLine, ...] = Field(min_length=1, max_length=MAX_LINES + 1)
+    draft_id: str | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
+    lines: tuple[OpenOrderLine, ...] = Field(min_length=1, max_length=2 * MAX_LINES)
 
 
 class ImportOrder(OpenOrder):

@@ -1,8 +1,9 @@
-"""Tables of transactions: sellers, offers, stock, orders and their lines, reservations."""
+"""Tables of transactions (what happens after the sale stands in `after_sale_models`): sellers, offers, stock, orders and their lines, reservations."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -76,22 +77,30 @@ class OrderRow(BusinessRow, Base):
     __table_args__ = (
         UniqueConstraint("business", "number"),
         CheckConstraint(
-            "goods_gross_minor + delivery_minor - discount_minor"
+            "goods_gross_minor + delivery_minor + fee_minor - discount_minor"
             " + CASE WHEN prices_include_tax THEN 0 ELSE tax_minor END = total_minor",
             name="total_adds_up",
         ),
         CheckConstraint(
-            "goods_gross_minor >= 0 AND delivery_minor >= 0 AND discount_minor >= 0"
+            "goods_gross_minor >= 0 AND delivery_minor >= 0 AND fee_minor >= 0 AND discount_minor >= 0"
             " AND tax_minor >= 0 AND total_minor >= 0",
             name="amounts_not_negative",
         ),
         CheckConstraint(
-            "status IN ('placed', 'on_hold', 'confirmed', 'refused', 'cancelled', 'expired')", name="status_known"
+            "status IN ('draft', 'placed', 'on_hold', 'confirmed', 'fulfilled', 'completed', 'refused', 'cancelled',"
+            " 'expired')",
+            name="status_known",
         ),
-        CheckConstraint("(status = 'confirmed') = (confirmed_at IS NOT NULL)", name="confirmed_has_time"),
+        CheckConstraint(
+            "CASE WHEN status IN ('confirmed', 'fulfilled', 'completed') THEN confirmed_at IS NOT NULL"
+            " ELSE status = 'cancelled' OR confirmed_at IS NULL END",
+            name="confirmed_has_time",
+        ),
+        CheckConstraint("(relation IS NULL) = (parent_id IS NULL)", name="relation_has_parent"),
         Index("ix_sales_order_business_placed", "business", text("placed_at DESC"), text("id DESC")),
         Index("ix_sales_order_business_status_placed", "business", "status", text("placed_at DESC"), text("id DESC")),
         Index("ix_sales_order_business_buyer_placed", "business", "buyer_id", text("placed_at DESC"), text("id DESC")),
+        Index("ix_sales_order_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -117,6 +126,13 @@ class OrderRow(BusinessRow, Base):
     origin: Mapped[str]
     placed_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
+    fee_minor: Mapped[int] = mapped_column(server_default="0")
+    parent_id: Mapped[str | None]
+    relation: Mapped[str | None]
+    attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    draft: Mapped[dict[str, Any] | None]
+    """What a draft asks for, as a checkout asks it; kept when it was placed."""
+    completed_at: Mapped[datetime | None]
 
 
 class OrderLineRow(BusinessRow, Base):
@@ -127,6 +143,10 @@ class OrderLineRow(BusinessRow, Base):
         CheckConstraint("quantity > 0", name="quantity_positive"),
         CheckConstraint("gross_minor - discount_minor = net_minor", name="net_adds_up"),
         CheckConstraint("total_minor IN (net_minor, net_minor + tax_minor)", name="total_adds_up"),
+        CheckConstraint("fulfilled >= 0 AND cancelled >= 0 AND fulfilled + cancelled <= quantity", name="units_within"),
+        CheckConstraint("returned >= 0 AND returned <= fulfilled", name="returned_within"),
+        CheckConstraint("refunded >= 0 AND refunded <= quantity", name="refunded_within"),
+        CheckConstraint("restocked >= 0 AND restocked <= cancelled + returned", name="restocked_within"),
         CheckConstraint(
             "gross_minor >= 0 AND discount_minor >= 0 AND net_minor >= 0 AND tax_minor >= 0",
             name="amounts_not_negative",
@@ -151,6 +171,12 @@ class OrderLineRow(BusinessRow, Base):
     tax_rate_bps: Mapped[int] = mapped_column(SmallInt)
     tax_minor: Mapped[int]
     total_minor: Mapped[int]
+    is_gift: Mapped[bool] = mapped_column(server_default=text("false"))
+    fulfilled: Mapped[int] = mapped_column(server_default="0")
+    cancelled: Mapped[int] = mapped_column(server_default="0")
+    returned: Mapped[int] = mapped_column(server_default="0")
+    refunded: Mapped[int] = mapped_column(server_default="0")
+    restocked: Mapped[int] = mapped_column(server_default="0")
 
 
 class OrderChangeRow(BusinessRow, Base):

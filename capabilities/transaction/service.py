@@ -25,11 +25,13 @@ from capabilities.transaction.contract import (
     Offer,
     OfferKind,
     OpenOrder,
+    OpenOrderLine,
     Order,
     OrderStatus,
 )
 from capabilities.transaction.extensions import most_units, order_number, reservation_minutes, review_hours
-from capabilities.transaction.models import OfferRow, OrderChangeRow, OrderLineRow, OrderRow, SellerRow, StockRow
+from capabilities.transaction.models import OfferRow, OrderLineRow, OrderRow, SellerRow, StockRow
+from capabilities.transaction.offer_prices import record_offer_price
 from capabilities.transaction.queries import (
     find_order,
     keep_order,
@@ -39,6 +41,7 @@ from capabilities.transaction.queries import (
     order_from,
     order_of,
 )
+from capabilities.transaction.states import CLOSABLE, INSERT_CHANGES, move_order
 from capabilities.transaction.stock import (
     commit_stock,
     expire_reservations,
@@ -69,31 +72,9 @@ __all__ = [
     "take_off_hold",
 ]
 
-ALLOWED: Mapping[OrderStatus, frozenset[OrderStatus]] = {
-    OrderStatus.PLACED: frozenset(
-        {
-            OrderStatus.ON_HOLD,
-            OrderStatus.CONFIRMED,
-            OrderStatus.REFUSED,
-            OrderStatus.CANCELLED,
-            OrderStatus.EXPIRED,
-        }
-    ),
-    OrderStatus.ON_HOLD: frozenset(
-        {OrderStatus.PLACED, OrderStatus.REFUSED, OrderStatus.CANCELLED, OrderStatus.EXPIRED}
-    ),
-    OrderStatus.CONFIRMED: frozenset(),
-    OrderStatus.REFUSED: frozenset(),
-    OrderStatus.CANCELLED: frozenset(),
-    OrderStatus.EXPIRED: frozenset(),
-}
-"""Which status may follow which. An order on hold is never confirmed: it is taken off hold first."""
-
 # made once, and past the mapper: every checkout needs them
 NEXT_NUMBERS = text("SELECT nextval(pg_get_serial_sequence('sales_order', 'sequence')) FROM generate_series(1, :count)")
-INSERT_ORDERS, INSERT_LINES, INSERT_CHANGES = (
-    insert(table_of(row)) for row in (OrderRow, OrderLineRow, OrderChangeRow)
-)
+INSERT_ORDERS, INSERT_LINES = (insert(table_of(row)) for row in (OrderRow, OrderLineRow))
 
 
 # --- what is sold -----------------------------------------------------------------------------------------------
@@ -124,6 +105,7 @@ def declare_offer(session: Session, request: DeclareOffer) -> None:
         .values(business=request.business, sku=request.sku, **about)
         .on_conflict_do_update(index_elements=[OfferRow.business, OfferRow.sku], set_=about)
     )
+    record_offer_price(session, request.business, request.sku, request.currency, request.unit_price_minor)
     if has_stock:
         session.execute(
             insert(StockRow)
@@ -174,28 +156,28 @@ def confirm_order(session: Session, request: ConfirmOrder) -> tuple[Order, bool]
     if order.status is OrderStatus.CONFIRMED and order.payment_id == request.payment_id:
         return order, False
     done = {"payment_id": request.payment_id, "confirmed_at": now()}
-    return _change(session, order, OrderStatus.CONFIRMED, None, **done), True
+    return move_order(session, order, OrderStatus.CONFIRMED, None, **done), True
 
 
 def close_order(session: Session, request: CloseOrder) -> Order | None:
     """End an order that will not be confirmed and give back what it holds. Nothing to close, or closed: no change."""
     session.execute(select(OrderRow.id).where(OrderRow.id == request.order_id).with_for_update())
     order = find_order(session, request.order_id)
-    if order is None or not ALLOWED[order.status]:
+    if order is None or order.status not in CLOSABLE:
         return order
     release_stock(session, order.id)
     if request.is_cancelled:
         status = OrderStatus.CANCELLED
     else:
         status = OrderStatus.EXPIRED if has_expired(session, order.id) else OrderStatus.REFUSED
-    return _change(session, order, status, request.reason)
+    return move_order(session, order, status, request.reason)
 
 
 def put_on_hold(session: Session, order_id: str, reason: str) -> Order:
     """Hold an order for a person to look at; its stock stays held for as long as that may take."""
     order = order_of(session, order_id)
     if order.status is not OrderStatus.ON_HOLD:
-        order = _change(session, order, OrderStatus.ON_HOLD, reason)
+        order = move_order(session, order, OrderStatus.ON_HOLD, reason)
         extend_holds(session, order.id, review_ends_at(order))
     return order
 
@@ -204,7 +186,7 @@ def take_off_hold(session: Session, order_id: str) -> Order:
     """Let a held order go on; from now its stock is held as long as that of any order."""
     order = order_of(session, order_id)
     if order.status is not OrderStatus.PLACED:
-        order = _change(session, order, OrderStatus.PLACED, None)
+        order = move_order(session, order, OrderStatus.PLACED, None)
         extend_holds(session, order.id, payment_ends_at(order))
     return order
 
@@ -241,7 +223,7 @@ def import_orders(session: Session, requests: Sequence[ImportOrder]) -> list[str
 
 
 def _require_offers(request: OpenOrder, offers: Mapping[str, Offer]) -> None:
-    gone = [line.sku for line in request.lines if line.sku not in offers]
+    gone = [line.sku for line in request.lines if line.sku not in offers and line.kind is not OfferKind.FEE]
     if gone:
         raise ConflictError(
             "transaction.offer_gone",
@@ -255,7 +237,8 @@ def _require_few_enough(request: OpenOrder, offers: Mapping[str, Offer]) -> None
     limit_of = most_units.for_identity(BusinessIdentity(request.business, request.scenario))
     pieces: Counter[str] = Counter()
     for line in request.lines:
-        pieces[line.sku] += line.quantity
+        if line.kind is not OfferKind.FEE:
+            pieces[line.sku] += line.quantity
     for sku, asked in sorted(pieces.items()):
         most = limit_of(offers[sku])
         if most is not None and asked > most:
@@ -313,13 +296,17 @@ def _order_values(
     offers: Mapping[str, Offer],
 ) -> dict[str, Any]:
     number = order_number.for_identity(BusinessIdentity(request.business, request.scenario))
-    return request.model_dump(exclude={"lines", "placed_at"}) | {
+    return request.model_dump(exclude={"lines", "placed_at", "draft_id"}) | {
         "id": order_id,
         "sequence": sequence,
         "number": number(request.business, sequence, at),
         "status": status.value,
         "status_reason": None,
-        "piece_count": sum(line.quantity for line in request.lines if offers[line.sku].kind is OfferKind.GOODS),
+        "piece_count": sum(
+            line.quantity
+            for line in request.lines
+            if line.kind is not OfferKind.FEE and offers[line.sku].kind is OfferKind.GOODS
+        ),
         "payment_id": None,
         "placed_at": at,
         "confirmed_at": at if status is OrderStatus.CONFIRMED else None,
@@ -333,44 +320,17 @@ def _line_values(order_id: str, request: OpenOrder, offers: Mapping[str, Offer])
             "business": request.business,
             "order_id": order_id,
             "position": position,
-            "kind": offers[line.sku].kind.value,
-            "name_en": offers[line.sku].name_en,
-            "name_zh": offers[line.sku].name_zh,
-            "seller_id": offers[line.sku].seller_id,
-            "category": offers[line.sku].category,
+            **_about(line, offers),
         }
         for position, line in enumerate(request.lines)
     ]
 
 
-def _change(session: Session, order: Order, to: OrderStatus, reason: str | None, **also: Any) -> Order:
-    """Move the order from the status it was seen in; somebody else having moved it, or a step not allowed: conflict."""
-    moved = None
-    if to in ALLOWED[order.status]:
-        moved = session.scalar(
-            update(OrderRow)
-            .where(OrderRow.id == order.id, OrderRow.status == order.status.value)
-            .values(status=to.value, status_reason=reason, **also)
-            .returning(OrderRow.id)
-            .execution_options(synchronize_session=False)
-        )
-    if moved is None:
-        raise ConflictError(
-            "transaction.status_conflict",
-            f"Order {order.number} is {order.status.value} and cannot become {to.value}.",
-            mend="Look at the order again: somebody else has decided about it.",
-            order_id=order.id,
-            status=order.status.value,
-        )
-    change = {
-        "business": order.business,
-        "order_id": order.id,
-        "from_status": order.status.value,
-        "to_status": to.value,
-        "reason": reason,
-        "at": now(),
+def _about(line: OpenOrderLine, offers: Mapping[str, Offer]) -> dict[str, str]:
+    """Kind, names, seller and category as they are now; a fee is no offer of anybody."""
+    if line.kind is OfferKind.FEE:
+        return {"kind": OfferKind.FEE.value, "name_en": "Fee", "name_zh": "附加费", "seller_id": "", "category": ""}
+    offer = offers[line.sku]
+    return {"kind": offer.kind.value} | {
+        name: getattr(offer, name) for name in ("name_en", "name_zh", "seller_id", "category")
     }
-    session.execute(INSERT_CHANGES, [change])
-    moved_order = order.model_copy(update={"status": to, "status_reason": reason, **also})
-    keep_order(session, moved_order)
-    return moved_order

@@ -47,9 +47,12 @@ def _b(look: Look, word: str) -> Badge:
 
 BADGES: dict[str, dict[str, Badge]] = {
     "order": {
+        "draft": _b(Look.MUTE, N_("draft")),
         "placed": _b(Look.RUN, N_("placed")),
         "on_hold": _b(Look.WAIT, N_("in review")),
         "confirmed": _b(Look.OK, N_("confirmed")),
+        "fulfilled": _b(Look.OK, N_("fulfilled")),
+        "completed": _b(Look.OK, N_("completed")),
         "refused": _b(Look.MUTE, N_("refused")),
         "cancelled": _b(Look.MUTE, N_("cancelled")),
         "expired": _b(Look.MUTE, N_("expired")),

@@ -17,16 +17,16 @@ from capabilities.transaction.contract import CloseOrder, ConfirmOrder, Order, O
 from capabilities.transaction.models import OrderRow
 from capabilities.transaction.queries import history_of, order_of
 from capabilities.transaction.service import (
-    ALLOWED,
     close_order,
     confirm_order,
     open_order,
     put_on_hold,
     take_off_hold,
 )
+from capabilities.transaction.states import ALLOWED
 from tests.builders import an_offer, an_open_order
 
-PLACED, ON_HOLD, CONFIRMED, REFUSED, CANCELLED, EXPIRED = OrderStatus
+DRAFT, PLACED, ON_HOLD, CONFIRMED, FULFILLED, COMPLETED, REFUSED, CANCELLED, EXPIRED = OrderStatus
 
 STEPS: dict[str, Callable[[Session, str], object]] = {
     "hold": lambda session, order_id: put_on_hold(session, order_id, "look"),
@@ -81,7 +81,7 @@ def test_each_step_in_each_state(session: Session, status: OrderStatus, step: st
 
 
 def test_nothing_follows_an_end() -> None:
-    assert {status for status, after in ALLOWED.items() if not after} == {CONFIRMED, REFUSED, CANCELLED, EXPIRED}
+    assert {status for status, after in ALLOWED.items() if not after} == {COMPLETED, REFUSED, CANCELLED, EXPIRED}
     assert set(ALLOWED) == set(OrderStatus)
 
 

@@ -1,0 +1,45 @@
+"""The history of offers' own prices: what was asked for a piece, from when on. Rows are only added."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Identity, Index, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from capabilities.kernel.clock import now
+from capabilities.kernel.database import Base, BusinessRow
+
+
+class OfferPriceRow(BusinessRow, Base):
+    """An offer's own price from `recorded_at` on, until the next row of the same sku."""
+
+    __tablename__ = "offer_price"
+    __table_args__ = (Index("ix_offer_price_sku", "business", "sku", "sequence"),)
+
+    sequence: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    sku: Mapped[str]
+    currency: Mapped[str]
+    unit_price_minor: Mapped[int]
+    recorded_at: Mapped[datetime]
+
+
+def record_offer_price(session: Session, business: str, sku: str, currency: str, unit_price_minor: int) -> None:
+    """Write the price down where it is another than the one before."""
+    last = session.execute(
+        select(OfferPriceRow.currency, OfferPriceRow.unit_price_minor)
+        .where(OfferPriceRow.business == business, OfferPriceRow.sku == sku)
+        .order_by(OfferPriceRow.sequence.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is None or (last.currency, last.unit_price_minor) != (currency, unit_price_minor):
+        session.execute(
+            insert(OfferPriceRow).values(
+                business=business,
+                sku=sku,
+                currency=currency,
+                unit_price_minor=unit_price_minor,
+                recorded_at=now(),
+            )
+        )
