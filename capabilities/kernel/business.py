@@ -26,6 +26,9 @@ class Business(Base):
     locale: Mapped[str]
     prices_include_tax: Mapped[bool]
     created_at: Mapped[datetime]
+    price_lists: Mapped[str | None]
+    """Changes with every change of a price list, to a value never used before; None while there was none. Whoever prices
+    a cart reads this row anyway, so what is kept of the lists is never old, and no list costs no statement."""
 
     @property
     def zone(self) -> ZoneInfo:

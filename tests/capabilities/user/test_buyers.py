@@ -30,7 +30,11 @@ def test_an_admitted_buyer_brings_tier_tags_and_the_number_of_this_order(session
         "segments": ("tea",),
         "order_number": 2,
         "is_guest": False,
+        "first_order_at": admitted.first_order_at,
+        "lifetime_value_minor": 0,
+        "birthday": None,
     }
+    assert admitted.first_order_at is not None
 
 
 def test_a_guest_is_admitted_without_a_name(session: Session) -> None:
