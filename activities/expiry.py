@@ -1,4 +1,4 @@
-"""What ends by itself: holds on stock and claims on coupons that ran out. The worker calls this again and again."""
+"""What ends by itself: holds on stock, claims on coupons and on limits that ran out. The worker calls this again and again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session, sessionmaker
 
 from capabilities.marketing.service import expire_claims
+from capabilities.marketing.service_limits import expire_limits
 from capabilities.transaction.service import expire_reservations
 
 AT_ONCE = 500
@@ -26,7 +27,7 @@ def expire_overdue(session_factory: sessionmaker[Session]) -> Expired:
     """Give back everything that ran out, a bounded number a transaction. Safe to run anywhere, and twice at once."""
     return Expired(
         reservations=_until_done(session_factory, expire_reservations),
-        claims=_until_done(session_factory, expire_claims),
+        claims=_until_done(session_factory, expire_claims) + _until_done(session_factory, expire_limits),
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from activities.catalogue import OutsideSteps, StepContext, outside_operation
 from capabilities.kernel.errors import MissingError
-from capabilities.marketing.service import secure_coupons
+from capabilities.marketing.service_claims import secure_claims
 from capabilities.payment import intents
 from capabilities.payment.contract import Payment, PreparePayment
 from capabilities.payment.intents import Answer, Intent, PaymentStand, stand_of
@@ -146,7 +146,7 @@ def _record_outcome(session: Session, context: StepContext, intent: Intent, answ
 
 def _intend_capture(session: Session, context: StepContext, request: CaptureRequest) -> Intent:
     """Coupons and stock are secured in the transaction that writes the intent: money is taken only for what is there."""
-    secure_coupons(session, request.order_id)
+    secure_claims(session, request.order_id)
     secure_stock(session, request.order_id)
     return intents.intend_capture(session, request.payment_id, key=context.key, origin=_origin(context))
 

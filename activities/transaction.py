@@ -12,7 +12,7 @@ from activities.journal.queries import find_run
 from capabilities.kernel.outbox import publish
 from capabilities.marketing.contract import Quote
 from capabilities.marketing.queries import quote_of
-from capabilities.marketing.service import extend_claims
+from capabilities.marketing.service_claims import extend_claims
 from capabilities.transaction import service
 from capabilities.transaction.contract import (
     CheckoutRequest,

@@ -19,6 +19,7 @@ from capabilities.marketing.carts import (
     GiftChoice,
     GiftOffer,
 )
+from capabilities.marketing.coupons import AfterRefund, CouponCondition
 from capabilities.marketing.promotion_effects import (
     AddTag,
     AmountOff,
@@ -187,10 +188,14 @@ class Allowance(Contract):
 class CouponStatus(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
+    VOID = "void"
 
 
 class CreateCoupon(Contract):
-    """A code and how often it may be used; None means without limit. Codes are compared without regard to case."""
+    """A code and how often it may be used; None means without limit. Codes are compared without regard to case.
+
+    `opens` is what a rule asks for, where it is not the code itself. With `buyer_id` only that buyer can use it.
+    """
 
     business: str
     code: str = Field(min_length=1, max_length=64)
@@ -198,16 +203,26 @@ class CreateCoupon(Contract):
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     status: CouponStatus = CouponStatus.ACTIVE
+    opens: str | None = Field(default=None, min_length=1, max_length=64)
+    lot_id: str | None = None
+    buyer_id: str | None = None
+    after_refund: AfterRefund = "keep"
+    after_refund_days: int | None = Field(default=None, ge=1, le=3650)
 
 
 class CouponState(Contract):
-    """Whether a code can be used now. `used` counts claims of open orders and redemptions."""
+    """Whether a code can be used now. `used` counts claims of open orders and redemptions.
+
+    `condition` says more closely why not; `opens` is what a rule asks for, in capitals, where it is not the code itself.
+    """
 
     code: str
     state: Literal["usable", "unknown", "inactive", "used_up"]
     reason: str | None = None
     use_limit: int | None = None
     used: int = 0
+    condition: CouponCondition = "active"
+    opens: str | None = None
 
 
 class CouponClaim(Contract):
@@ -215,5 +230,5 @@ class CouponClaim(Contract):
 
     code: str
     order_id: str
-    status: Literal["held", "secured", "redeemed", "released", "expired"]
+    status: Literal["held", "secured", "redeemed", "released", "expired", "restored"]
     expires_at: datetime

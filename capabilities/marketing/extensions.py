@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from capabilities.kernel.extension import ExtensionPoint
 from capabilities.kernel.settings import settings
+from capabilities.marketing.slots import MOST_SLOTS
 
 
 def _thirty_minutes() -> int:
@@ -16,5 +17,11 @@ def _minutes_of_the_settings() -> int:
     return settings().reservation_minutes
 
 
+def _sixteen() -> int:
+    """Into how many slots a counter of much traffic is split at most."""
+    return MOST_SLOTS
+
+
 quote_minutes: ExtensionPoint[[], int] = ExtensionPoint("marketing.quote_minutes", _thirty_minutes)
 claim_minutes: ExtensionPoint[[], int] = ExtensionPoint("marketing.claim_minutes", _minutes_of_the_settings)
+counter_slots: ExtensionPoint[[], int] = ExtensionPoint("marketing.counter_slots", _sixteen)

@@ -26,8 +26,8 @@ class QuoteRow(BusinessRow, Base):
     release_ids: Mapped[list[str]]
     algorithm: Mapped[str]
     content_sha256: Mapped[str]
-    allowances: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
-    """What was left of the limits that held this quote back: empty where none did."""
+    circumstances: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    """What was known besides: what was left of the limits its rules have, which word a lot's code opens."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
@@ -178,12 +178,14 @@ class BudgetChangeRow(BusinessRow, Base):
 class LimitCounterRow(BusinessRow, Base):
     """A slot of a counter. What a counter allows is the sum of its slots' `most`; room moves between slots, never appears.
 
-    A counter of much traffic has several slots, so that its checkouts do not wait for each other.
+    A counter of much traffic has several slots, so that its checkouts do not wait for each other. `total` is what the
+    limit said last; where more than that is used, `is_over` and no slot has room.
     """
 
     __tablename__ = "limit_counter"
     __table_args__ = (
         CheckConstraint("used >= 0 AND used <= most", name="used"),
+        CheckConstraint("NOT is_over OR used = most", name="over"),
         Index("ix_limit_counter_owner", "business", "owner"),
         Index("ix_limit_counter_budget_id", "budget_id", postgresql_where=text("budget_id IS NOT NULL")),
     )
@@ -194,6 +196,8 @@ class LimitCounterRow(BusinessRow, Base):
     budget_id: Mapped[str | None]
     counts: Mapped[str]
     key: Mapped[str]
+    total: Mapped[int]
+    is_over: Mapped[bool]
     most: Mapped[int]
     used: Mapped[int]
     created_at: Mapped[datetime]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from capabilities.kernel.database import kept
 from capabilities.kernel.errors import MissingError
 from capabilities.marketing.contract import Cart, CouponClaim, CouponState, CouponStatus, Quote
+from capabilities.marketing.coupons import CouponCondition
 from capabilities.marketing.models import CouponClaimRow, CouponRow, QuoteRow
 from capabilities.marketing.pricing import normal_code
 
@@ -55,35 +56,60 @@ def _unknown(quote_id: str) -> MissingError:
     return MissingError("marketing.quote_unknown", f"There is no quote {quote_id}.")
 
 
-def coupon_states(session: Session, business: str, codes: Iterable[str], at: datetime) -> dict[str, CouponState]:
-    """What could be done with these codes at a moment, by code in capitals; codes without a coupon are absent."""
+def coupon_states(
+    session: Session, business: str, codes: Iterable[str], at: datetime, *, buyer_id: str | None = None
+) -> dict[str, CouponState]:
+    """What this buyer could do with these codes at a moment, by code in capitals; codes without a coupon are absent."""
     keys = {normal_code(code) for code in codes}
     if not keys:
         return {}
     found = select(CouponRow).where(CouponRow.business == business, CouponRow.code_key.in_(keys))
-    return {row.code_key: state_of(row, at) for row in session.scalars(found).all()}
+    return {row.code_key: state_of(row, at, buyer_id=buyer_id) for row in session.scalars(found).all()}
 
 
 def coupons(session: Session, business: str, at: datetime) -> list[CouponState]:
     """All coupons of a business with their states, by code."""
     found = select(CouponRow).where(CouponRow.business == business).order_by(CouponRow.code_key)
-    return [state_of(row, at) for row in session.scalars(found)]
+    return [state_of(row, at, buyer_id=row.buyer_id) for row in session.scalars(found)]
 
 
-def state_of(row: CouponRow, at: datetime) -> CouponState:
-    """Whether the coupon can be used at that moment, and if not, why."""
-    state, reason = "usable", None
-    if row.status != CouponStatus.ACTIVE.value:
-        state, reason = "inactive", f"The coupon {row.code} is paused."
-    elif row.valid_from is not None and at < row.valid_from:
-        state, reason = "inactive", f"The coupon {row.code} is valid from {row.valid_from:%Y-%m-%d %H:%M} UTC."
-    elif row.valid_until is not None and at >= row.valid_until:
-        state, reason = "inactive", f"The coupon {row.code} was valid until {row.valid_until:%Y-%m-%d %H:%M} UTC."
-    elif row.use_limit is not None and row.used >= row.use_limit:
-        state, reason = "used_up", f"All {row.use_limit} uses of the coupon {row.code} are taken."
+_STATES: dict[CouponCondition, str] = {"active": "usable", "used_up": "used_up"}
+
+
+def state_of(row: CouponRow, at: datetime, *, buyer_id: str | None = None) -> CouponState:
+    """Whether the coupon can be used by that buyer at that moment, and if not, why."""
+    condition, reason = condition_of(row, at, buyer_id=buyer_id)
     return CouponState.model_validate(
-        {"code": row.code_key, "state": state, "reason": reason, "use_limit": row.use_limit, "used": row.used}
+        {
+            "code": row.code_key,
+            "state": _STATES.get(condition, "inactive"),
+            "reason": reason,
+            "use_limit": row.use_limit,
+            "used": row.used,
+            "condition": condition,
+            "opens": None if row.opens in (None, row.code_key) else row.opens,
+        }
     )
+
+
+def condition_of(row: CouponRow, at: datetime, *, buyer_id: str | None) -> tuple[CouponCondition, str | None]:
+    """The first reason why the coupon cannot be used, with a sentence."""
+    why = f" {row.reason}" if row.reason else ""
+    found: CouponCondition = "active"
+    reason = None
+    if row.status == CouponStatus.VOID.value:
+        found, reason = "void", f"The coupon {row.code} is not valid any more.{why}"
+    elif row.status == CouponStatus.PAUSED.value:
+        found, reason = "paused", f"The coupon {row.code} is paused.{why}"
+    elif row.valid_from is not None and at < row.valid_from:
+        found, reason = "not_yet_valid", f"The coupon {row.code} is valid from {row.valid_from:%Y-%m-%d %H:%M} UTC."
+    elif row.valid_until is not None and at >= row.valid_until:
+        found, reason = "expired", f"The coupon {row.code} was valid until {row.valid_until:%Y-%m-%d %H:%M} UTC."
+    elif row.buyer_id is not None and row.buyer_id != buyer_id:
+        found, reason = "wrong_buyer", f"The coupon {row.code} is for somebody else."
+    elif row.use_limit is not None and row.used >= row.use_limit:
+        found, reason = "used_up", f"All {row.use_limit} uses of the coupon {row.code} are taken."
+    return found, reason
 
 
 def claims_of(session: Session, order_id: str) -> list[CouponClaim]:

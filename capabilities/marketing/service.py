@@ -6,8 +6,9 @@ in the order of their codes. Nothing here commits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -28,8 +29,8 @@ HELD, SECURED, REDEEMED, RELEASED, EXPIRED = "held", "secured", "redeemed", "rel
 INSERT_QUOTE = insert(table_of(QuoteRow)).on_conflict_do_nothing().returning(table_of(QuoteRow).c.id)
 
 
-def save_quote(session: Session, quote: Quote, cart: Cart) -> Quote:
-    """Keep a quote with the cart it was computed from; a second call with the same id changes nothing."""
+def save_quote(session: Session, quote: Quote, cart: Cart, circumstances: Mapping[str, Any] | None = None) -> Quote:
+    """Keep a quote with the cart it was computed from, and what else was known; a second call changes nothing."""
     row = {
         "id": quote.id,
         "business": quote.business,
@@ -41,6 +42,7 @@ def save_quote(session: Session, quote: Quote, cart: Cart) -> Quote:
         "release_ids": list(quote.release_ids),
         "algorithm": quote.algorithm,
         "content_sha256": quote.content_sha256,
+        "circumstances": dict(circumstances or {}),
         "created_at": quote.created_at,
         "expires_at": quote.expires_at,
     }
@@ -64,6 +66,11 @@ def create_coupon(session: Session, request: CreateCoupon) -> CouponState:
         "status": request.status.value,
         "valid_from": request.valid_from,
         "valid_until": request.valid_until,
+        "opens": normal_code(request.opens or request.code),
+        "lot_id": request.lot_id,
+        "buyer_id": request.buyer_id,
+        "after_refund": request.after_refund,
+        "after_refund_days": request.after_refund_days,
         "created_at": now(),
     }
     added = session.scalars(insert(CouponRow).values(row).on_conflict_do_nothing().returning(CouponRow)).one_or_none()
@@ -71,7 +78,7 @@ def create_coupon(session: Session, request: CreateCoupon) -> CouponState:
         raise ConflictError(
             "marketing.coupon_exists", f"There is a coupon {request.code} in {request.business} already.", field="code"
         )
-    return state_of(added, now())
+    return state_of(added, now(), buyer_id=added.buyer_id)
 
 
 def set_coupon_status(session: Session, business: str, code: str, status: CouponStatus) -> None:
@@ -156,7 +163,7 @@ def _count_use(session: Session, coupon_id: str) -> bool:
 
 def _refusal(session: Session, coupon_id: str) -> ConflictError:
     row = session.get_one(CouponRow, coupon_id, populate_existing=True)
-    state = state_of(row, now())
+    state = state_of(row, now(), buyer_id=row.buyer_id)
     is_used_up = state.state in ("used_up", "usable")
     return ConflictError(
         "marketing.coupon_used_up" if is_used_up else "marketing.coupon_inactive",
@@ -285,10 +292,7 @@ def _move(
 
 
 def _end(session: Session, order_id: str, condition: ColumnElement[bool], *, to: str, good: Sequence[str]) -> int:
-    """Move the claims, and see that all of them are where they should be. Most orders have none: one look tells."""
-    claims = select(CouponClaimRow.id).where(CouponClaimRow.order_id == order_id).limit(1)
-    if session.scalar(claims) is None:
-        return 0
+    """Move the claims, and see that all of them are where they should be."""
     _move(session, order_id, condition, to=to)
     return _require_all(session, order_id, good)
 

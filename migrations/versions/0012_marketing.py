@@ -133,10 +133,13 @@ def upgrade() -> None:
         sa.Column("budget_id", sa.String(), nullable=True),
         sa.Column("counts", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("is_over", sa.Boolean(), nullable=False),
         sa.Column("most", sa.BigInteger(), nullable=False),
         sa.Column("used", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("business", sa.String(length=40), nullable=False),
+        sa.CheckConstraint("NOT is_over OR used = most", name=op.f("ck_limit_counter_over")),
         sa.CheckConstraint("used >= 0 AND used <= most", name=op.f("ck_limit_counter_used")),
         sa.PrimaryKeyConstraint("id", "slot", name=op.f("pk_limit_counter")),
     )
@@ -194,7 +197,7 @@ def upgrade() -> None:
         "ix_coupon_lot_id", "coupon", ["lot_id"], unique=False, postgresql_where=sa.text("lot_id IS NOT NULL")
     )
     op.add_column(
-        "quote", sa.Column("allowances", postgresql.JSONB(), server_default=sa.text("'[]'::jsonb"), nullable=False)
+        "quote", sa.Column("circumstances", postgresql.JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False)
     )
     op.create_check_constraint(
         op.f("ck_coupon_after_refund"), "coupon", "after_refund IN ('keep', 'restore', 'restore_within')"
@@ -210,7 +213,7 @@ def downgrade() -> None:
     op.execute("UPDATE coupon_claim SET status = 'released' WHERE status = 'restored'")
     op.create_check_constraint(op.f(CLAIM_STATUS), "coupon_claim", f"status IN ({STATUSES})")
     op.drop_constraint(op.f("ck_coupon_after_refund"), "coupon")
-    op.drop_column("quote", "allowances")
+    op.drop_column("quote", "circumstances")
     op.drop_index("ix_coupon_lot_id", table_name="coupon", postgresql_where=sa.text("lot_id IS NOT NULL"))
     op.drop_index("ix_coupon_business_created_at", table_name="coupon")
     op.drop_column("coupon", "after_refund_days")
