@@ -51,9 +51,20 @@ def decide(session: Session, context: StepContext, request: DecideRequest) -> De
     release = live_release(session, decision.name, context.identity)
     if release is None:
         return _outcome(decision, (), None)
-    return _outcome(
-        decision, _acting(session, context.identity, release, grain.name, request, facts), release.release_id
-    )
+    return decided_by(session, context.identity, release, facts, request.buyer_key)
+
+
+def decided_by(
+    session: Session,
+    identity: BusinessIdentity,
+    release: LiveRelease,
+    facts: dict[str, Any],
+    buyer_key: str | None = None,
+) -> Decided:
+    """What a release in hand says of facts that are typed already: for operations that ask about many things at once."""
+    decision = decision_named(release.document.decision)
+    acting = _acting(session, identity, release, decision.grains[0].name, buyer_key, facts)
+    return _outcome(decision, acting, release.release_id)
 
 
 def _acting(
@@ -61,7 +72,7 @@ def _acting(
     identity: BusinessIdentity,
     release: LiveRelease,
     grain: str,
-    request: DecideRequest,
+    buyer_key: str | None,
     facts: dict[str, Any],
 ) -> tuple[Rule, ...]:
     """Of the rules that hold, those that may act, in the order they are heard: one under the policy `first`, else all."""
@@ -71,7 +82,7 @@ def _acting(
 
     def may_act(rule: Rule) -> bool:
         zone = _zone(session, identity) if rule.window else "UTC"
-        return eligible(rule, at, coupons, request.buyer_key, zone)
+        return eligible(rule, at, coupons, buyer_key, zone)
 
     if release.document.policy == "first":
         first = deciding_rule(release.document, release.compiled, grain, facts, may_act)

@@ -98,11 +98,24 @@ class PayoutRequest(Part):
     payout_id: str
 
 
+class PreparedPayout(Part):
+    """A payout about to be sent; `attempt` counts this time in."""
+
+    payout_id: str
+    business: str
+    seller_id: str
+    currency: str
+    amount_minor: int
+    attempt: int
+    status: str
+
+
 class PayResponse(Part):
-    """`unknown`: the bank did not answer in time; `settlement.find_payout` finds out. `withdrawn`: not sent, see reason."""
+    """`unknown`: the bank did not answer in time; paying again looks first. `withdrawn`: not sent, see the reason."""
 
     payout_id: str
     status: Literal["paid", "failed", "unknown", "withdrawn"]
+    attempt: int
     reason: str | None = None
 
 

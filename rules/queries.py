@@ -7,7 +7,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Select, case, select, tuple_
+from sqlalchemy import ScalarSelect, Select, case, select, tuple_
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.errors import MissingError
@@ -79,6 +79,11 @@ def _live(decision: str, identity: BusinessIdentity) -> Select[str, str | None]:
         .order_by(nearest)
         .limit(1)
     )
+
+
+def live_release_id(decision: str, identity: BusinessIdentity) -> ScalarSelect[str | None]:
+    """The id of the live release as a part of another statement, where a statement of its own would be one too many."""
+    return _live(decision, identity).with_only_columns(RuleSetRow.live_release_id).scalar_subquery()
 
 
 def release_to_decide(session: Session, release_id: str) -> LiveRelease:

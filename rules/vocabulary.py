@@ -5,13 +5,15 @@ A field annotated in a contract is a word here; nothing is listed twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from capabilities.kernel.decision import Decision, FieldKind, FieldType, Word, decisions, effect_kind, fields_of
 from capabilities.kernel.errors import MissingError
-from capabilities.kernel.expression import Operator
+from capabilities.kernel.expression import Operator, aggregate_named
+from rules.document import RuleSetDocument
 
 _COMPARING = (
     Operator.GTE,
@@ -36,6 +38,8 @@ OPERATORS: dict[FieldKind, tuple[Operator, ...]] = {
     FieldKind.BOOLEAN: (Operator.EQ,),
     FieldKind.DATE: _COMPARING,
     FieldKind.SET: _HAVING,
+    FieldKind.ROWS: (),
+    FieldKind.SELECTOR: (),
 }
 """Operators that fit a kind, the most usual first. `present` and `missing` fit every word that may be missing."""
 
@@ -68,6 +72,7 @@ GROUP_WORDS: dict[str, tuple[str, str]] = {
     "buyer": ("Buyer", "买家"),
     "line": ("Line", "商品行"),
     "delivery": ("Delivery", "配送"),
+    "seller": ("Seller", "卖家"),
 }
 
 
@@ -119,6 +124,19 @@ EFFECT_NAMES: dict[str, tuple[str, str]] = {
     "amount_off": ("amount off", "立减"),
     "set_price": ("set a price", "设定价格"),
     "free_delivery": ("free delivery", "免运费"),
+    "tier_price": ("price by quantity", "阶梯价"),
+    "spend_tiers": ("more off for more spent", "满减"),
+    "buy_get": ("buy some, get some", "买赠"),
+    "bundle": ("bundle", "组合优惠"),
+    "gift": ("gift", "赠品"),
+    "surcharge": ("surcharge", "附加费"),
+    "points": ("points", "送积分"),
+    "cashback": ("cashback", "返现"),
+    "issue_coupon": ("issue a coupon", "发券"),
+    "message": ("message to the buyer", "提示买家"),
+    "tag": ("tag the order", "订单标签"),
+    "hold": ("look at the order", "人工查看"),
+    "upsell_hint": ("hint where it nearly holds", "接近条件时提示"),
     "approve": ("approve", "通过"),
     "review": ("hold for review", "转人工审核"),
     "reject": ("reject", "拒绝"),
@@ -135,6 +153,16 @@ def decision_named(name: str) -> Decision:
     return found
 
 
+def stages_of(document: RuleSetDocument) -> dict[int, tuple[str, str]]:
+    """The stages of a rule set, in their order: those of the decision, and those it declares itself."""
+    stages = dict(decision_named(document.decision).stages)
+    for own in document.options.get("stages", ()):
+        if isinstance(own, Mapping) and isinstance(own.get("number"), int):
+            en = str(own.get("en", own["number"]))
+            stages[own["number"]] = (en, str(own.get("zh") or en))
+    return dict(sorted(stages.items()))
+
+
 def operator_words(kind: FieldKind, op: Operator) -> tuple[str, str]:
     """How the operator is said of a field of this kind."""
     return (_DATE_WORDS if kind is FieldKind.DATE else {}).get(op, OPERATOR_WORDS[op])
@@ -145,10 +173,58 @@ def operators_for(field: FieldType) -> tuple[Operator, ...]:
     return OPERATORS[field.kind] + (_BEING_THERE if field.optional else ())
 
 
+class Fields(dict[str, FieldType]):
+    """The declared fields by dotted name, and those worked out from lines by theirs, where the decision knows lines."""
+
+    def __init__(self, declared: dict[str, FieldType], of_line: dict[str, FieldType] | None) -> None:
+        super().__init__(declared)
+        self._of_line = of_line
+
+    def __missing__(self, name: str) -> FieldType:
+        found: FieldType | None = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field of that name, declared or worked out."""
+        found = super().get(name)
+        if found is None and self._of_line is not None:
+            found = aggregate_field(name, self._of_line)
+        return default if found is None else found
+
+
+def aggregate_field(name: str, of_line: Mapping[str, FieldType]) -> FieldType | None:
+    """The field of a fact worked out from lines; None where the name is none, or asks what lines do not have."""
+    aggregate = aggregate_named(name)
+    if aggregate is None:
+        return None
+    if aggregate.field is None:
+        counted = "number of lines where" if aggregate.of == "count" else "number of lines, except where"
+        word = Word(counted, "符合条件的行数" if aggregate.of == "count" else "不符合条件的行数", unit="lines")
+        return FieldType(name, FieldKind.NUMBER, word, optional=False)
+    measured = of_line.get(aggregate.field)
+    if measured is None or measured.kind not in (FieldKind.MONEY, FieldKind.NUMBER):
+        return None
+    en, zh = AGGREGATE_WORDS[aggregate.of]
+    word = Word(f"{en} of {measured.word.en}", f"{measured.word.zh}{zh}", unit=measured.word.unit)
+    return FieldType(name, measured.kind, word, optional=aggregate.of != "sum")
+
+
+AGGREGATE_WORDS: dict[str, tuple[str, str]] = {
+    "count": ("number of lines", "行数"),
+    "sum": ("sum", "合计"),
+    "min": ("least", "最小值"),
+    "max": ("greatest", "最大值"),
+}
+
+
 @lru_cache(maxsize=200)
-def fields_by_name(decision: str, grain: str) -> dict[str, FieldType]:
+def fields_by_name(decision: str, grain: str) -> Fields:
     """The fields rules of this grain may ask about, by dotted name."""
-    return decision_named(decision).grain(grain).fields()
+    declared = decision_named(decision)
+    of_line = next((one.fields() for one in declared.grains if one.name == "line"), None)
+    return Fields(declared.grain(grain).fields(), of_line)
 
 
 @lru_cache(maxsize=200)

@@ -15,6 +15,7 @@ TABLE_MODULES = (
     "capabilities.marketing.models",
     "capabilities.marketing.price_models",
     "capabilities.payment.models",
+    "capabilities.payment.schedule_models",
     "capabilities.account.models",
     "capabilities.settlement.models",
     "capabilities.settlement.models_payout",

@@ -126,18 +126,28 @@ class CommissionLine(Contract):
     cancelled_at: datetime | None
 
     @property
+    def fees(self) -> Fees:
+        return Fees(
+            base_minor=self.base_minor,
+            commission_minor=self.commission_minor,
+            tax_minor=self.tax_minor,
+            channel_fee_minor=self.channel_fee_minor,
+            withheld_minor=self.withheld_minor,
+        )
+
+    @property
     def seller_net_minor(self) -> int:
-        return self.base_minor - self.commission_minor - self.tax_minor - self.channel_fee_minor - self.withheld_minor
+        return self.fees.seller_net_minor
 
 
 class Fees(Contract):
-    """A base and what is taken of it; the rest is the seller's."""
+    """A base and what is taken of it; the rest is the seller's. As a difference it may be negative: a kept line gained."""
 
-    base_minor: int = Field(ge=0)
-    commission_minor: int = Field(ge=0)
-    tax_minor: int = Field(default=0, ge=0)
-    channel_fee_minor: int = Field(default=0, ge=0)
-    withheld_minor: int = Field(default=0, ge=0)
+    base_minor: int
+    commission_minor: int
+    tax_minor: int = 0
+    channel_fee_minor: int = 0
+    withheld_minor: int = 0
 
     @property
     def taken_minor(self) -> int:
@@ -147,12 +157,16 @@ class Fees(Contract):
     def seller_net_minor(self) -> int:
         return self.base_minor - self.taken_minor
 
+    def __sub__(self, other: Fees) -> Fees:
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Fees(**{name: mine[name] - theirs[name] for name in mine})
+
 
 class GivenBack(Contract):
-    """What a refund gives back of a line: its untaxed part, after discount."""
+    """What a refund gives back of a line: its untaxed part, after discount. Negative: the kept line costs more now."""
 
     line_id: str
-    base_minor: int = Field(ge=0)
+    base_minor: int
 
 
 class ReverseCommission(Contract):
@@ -164,7 +178,7 @@ class ReverseCommission(Contract):
 
 
 class CommissionReversal(Contract):
-    """What one refund took back of one line, each part as a difference ≥ 0. `is_reinstated`: the refund came to nothing."""
+    """What one refund took back of one line, each part as a difference. `is_reinstated`: the refund came to nothing."""
 
     id: str
     business: str

@@ -15,6 +15,7 @@ from capabilities.settlement.commission_types import (
     SoldLine,
     StoredRate,
 )
+from capabilities.settlement.maturing_decision import MATURING
 from capabilities.settlement.payout_types import (
     Batch,
     BatchPage,
@@ -60,6 +61,7 @@ from capabilities.settlement.shape import Contract
 
 __all__ = [
     "COMMISSION",
+    "MATURING",
     "Batch",
     "BatchPage",
     "Bound",

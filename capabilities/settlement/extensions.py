@@ -1,25 +1,57 @@
-"""Where a line of business may settle its own way: which commission it takes on a line."""
+"""Where a line of business may settle its own way: commission, waiting time, minimum, calendar, where a seller is paid."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from capabilities.kernel.extension import ExtensionPoint
-from capabilities.settlement.contract import CommissionRate, SoldLine, StoredRate
+from capabilities.settlement.contract import CommissionRate, Maturing, SoldLine, StoredRate
 
 STANDARD_RATE = CommissionRate(rate_bps=500, reason="platform standard")
+STANDARD_MATURING = Maturing()
 
 
 def _most_specific(line: SoldLine, rates: Sequence[StoredRate]) -> CommissionRate:
     """The stored rate that fits best: seller and category, seller, nearest category, the business; else 5 %."""
     fitting = [rate for rate in rates if _fits(rate, line)]
-    best = max(fitting, key=lambda rate: (rate.seller_id is not None, len(rate.category or ""), rate.id), default=None)
+    best = max(fitting, key=_closeness, default=None)
     return STANDARD_RATE if best is None else best.rate
+
+
+def _closeness(rate: StoredRate) -> tuple[bool, int, bool, str]:
+    return (rate.seller_id is not None, len(rate.category or ""), rate.currency is not None, rate.id)
 
 
 def _fits(rate: StoredRate, line: SoldLine) -> bool:
     covers = rate.category is None or line.category == rate.category or line.category.startswith(f"{rate.category}/")
-    return covers and rate.seller_id in (None, line.seller_id)
+    # a flat part in one currency means nothing in another
+    spoken = rate.currency is None or line.currency in (None, rate.currency)
+    return covers and spoken and rate.seller_id in (None, line.seller_id)
+
+
+def _standard_maturing() -> Maturing:
+    """Sellers are paid seven business days after the order was confirmed, from any sum, nothing kept in reserve."""
+    return STANDARD_MATURING
+
+
+def _seller_itself(seller_id: str, currency: str) -> str:
+    """Where a seller without a declared account is paid: under its own id, which the bank knows."""
+    del currency
+    return seller_id
+
+
+def _one_day() -> int:
+    """For how many hours past its own rows a statement may still lack one before that is called a mistake: a day."""
+    return 24
+
+
+def _ten_thousand() -> int:
+    """Differences above 100.00 are accepted or ignored by two people."""
+    return 100_00
 
 
 commission_rate = ExtensionPoint("settlement.commission_rate", _most_specific)
+maturing = ExtensionPoint("settlement.maturing", _standard_maturing)
+payout_destination = ExtensionPoint("settlement.payout_destination", _seller_itself)
+patience_hours = ExtensionPoint("settlement.patience_hours", _one_day)
+alone_up_to_minor = ExtensionPoint("settlement.alone_up_to", _ten_thousand)
