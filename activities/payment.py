@@ -1,84 +1,44 @@
-"""Operations of payment. All call a provider, so each is three commits: the intent, (the call), the answer."""
+"""Operations of payment that call providers. Each is three commits: the intent, (the call), the answer.
+
+All are about the cards of an order together: several cards are several calls in one step, each under its own key.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from activities.catalogue import OutsideSteps, StepContext, outside_operation
+from activities.payment_requests import (
+    AuthorizeRequest,
+    AuthorizeResponse,
+    CaptureRequest,
+    CaptureResponse,
+    FindOutcomeRequest,
+    FindOutcomeResponse,
+    RefundRequest,
+    TakenBack,
+    VoidRequest,
+)
+from activities.payment_sources import card_payments
 from capabilities.kernel.errors import MissingError
-from capabilities.marketing.service_claims import secure_claims
+from capabilities.marketing.service import secure_coupons
 from capabilities.payment import intents
-from capabilities.payment.contract import Payment, PreparePayment
-from capabilities.payment.intents import Answer, Intent, PaymentStand, stand_of
-from capabilities.payment.queries import payment_of, payment_of_order
+from capabilities.payment.contract import Payment
+from capabilities.payment.intents import Answer, Intent, PaymentStand, stand_of, stand_of_all
 from capabilities.payment.reasons import told
-from capabilities.payment.service import Origin
+from capabilities.payment.service import Origin, payment_id_of
 from capabilities.transaction.queries import order_of
 from capabilities.transaction.service import secure_stock
 
-
-class Part(BaseModel):
-    """Frozen and closed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AuthorizeRequest(Part):
-    order_id: str
-    method: str
-
-
-class AuthorizeResponse(Part):
-    """`unknown`: the provider did not answer in time; `payment.find_outcome` finds out. `told` is `reason` as a sentence."""
-
-    payment_id: str
-    status: Literal["authorized", "declined", "unknown"]
-    reason: str | None
-    told: str | None = None
-
-
-class FindOutcomeRequest(Part):
-    payment_id: str
-
-
-class FindOutcomeResponse(Part):
-    """What became of the payment; `failed` is a capture that did not work. `told` is `reason` as a sentence."""
-
-    payment_id: str
-    status: Literal["authorized", "captured", "declined", "failed"]
-    reason: str | None
-    told: str | None = None
-
-
-class CaptureRequest(Part):
-    order_id: str
-    payment_id: str
-
-
-class CaptureResponse(Part):
-    payment_id: str
-    status: Literal["captured", "unknown", "failed"]
-    reason: str | None
-    told: str | None = None
-
-
-class VoidRequest(Part):
-    order_id: str
-
-
-class RefundRequest(Part):
-    order_id: str
-    payment_id: str | None = None
-
-
-class TakenBack(Part):
-    """What an undo found and did; `nothing` where nothing was authorized or captured."""
-
-    payment_id: str | None
-    status: str
+__all__ = [
+    "AuthorizeRequest",
+    "CaptureRequest",
+    "FindOutcomeRequest",
+    "RefundRequest",
+    "VoidRequest",
+]
 
 
 def _origin(context: StepContext) -> Origin:
@@ -88,40 +48,41 @@ def _origin(context: StepContext) -> Origin:
 WHAT = {"declined": "The payment was declined", "failed": "The payment was approved, but could not be taken"}
 
 
-def _why(payment: Payment, status: str) -> dict[str, str | None]:
+def _why(payments: tuple[Payment, ...], stand: PaymentStand, status: str) -> dict[str, str | None]:
     """The provider's code, and what a buyer is told; nothing where all is well."""
     if status not in WHAT:
         return {"reason": None, "told": None}
-    return {"reason": payment.status_reason, "told": told(WHAT[status], payment.status_reason)}
+    refused = next((payment for payment in payments if stand_of(payment) is stand), None)
+    reason = refused.status_reason if refused else None
+    return {"reason": reason, "told": told(WHAT[status], reason)}
 
 
-def _recorded(session: Session, context: StepContext, intent: Intent, answer: Answer) -> Payment:
-    payment = intents.record_answer(session, intent, answer, origin=_origin(context))
-    if payment is None:
+def _recorded(session: Session, context: StepContext, intent: Intent, answer: Answer) -> tuple[Payment, ...]:
+    return intents.record_answers(session, intent, answer, origin=_origin(context))
+
+
+def _first(payments: tuple[Payment, ...]) -> str:
+    if not payments:
         raise MissingError("payment.unknown", "There is no payment to record an answer for.")
-    return payment
+    return payments[0].id
 
 
 def _intend_authorization(session: Session, context: StepContext, request: AuthorizeRequest) -> Intent:
     order = order_of(session, request.order_id)
-    asked = PreparePayment(
-        business=order.business,
-        order_id=order.id,
-        method=request.method,
-        currency=order.currency,
-        amount_minor=order.total_minor,
-    )
-    return intents.intend_authorization(session, asked, key=context.key, origin=_origin(context))
+    asked = card_payments(session, context.identity, order, request.method, request.sources)
+    if not asked:  # stored value pays all of it
+        return Intent(payment_id=payment_id_of(order.id))
+    return intents.intend_authorization(session, *asked, key=context.key, origin=_origin(context))
 
 
 def _record_authorization(session: Session, context: StepContext, intent: Intent, answer: Answer) -> AuthorizeResponse:
-    payment = _recorded(session, context, intent, answer)
-    stand = stand_of(payment)
+    payments = _recorded(session, context, intent, answer)
+    stand = stand_of_all(payments)
     done = stand in (PaymentStand.AUTHORIZED, PaymentStand.CAPTURED, PaymentStand.FAILED)
     status: Literal["authorized", "declined", "unknown"] = (
         "authorized" if done else "unknown" if stand is PaymentStand.UNKNOWN else "declined"
     )
-    return AuthorizeResponse(payment_id=payment.id, status=status, **_why(payment, status))
+    return AuthorizeResponse(payment_id=_first(payments), status=status, **_why(payments, stand, status))
 
 
 def _intend_finding_out(session: Session, context: StepContext, request: FindOutcomeRequest) -> Intent:
@@ -130,9 +91,10 @@ def _intend_finding_out(session: Session, context: StepContext, request: FindOut
 
 
 def _record_outcome(session: Session, context: StepContext, intent: Intent, answer: Answer) -> FindOutcomeResponse:
-    payment = _recorded(session, context, intent, answer)
+    payments = _recorded(session, context, intent, answer)
+    stand = stand_of_all(payments)
     status: Literal["authorized", "captured", "declined", "failed"] = "declined"
-    match stand_of(payment):
+    match stand:
         case PaymentStand.AUTHORIZED:
             status = "authorized"
         case PaymentStand.CAPTURED:
@@ -141,46 +103,42 @@ def _record_outcome(session: Session, context: StepContext, intent: Intent, answ
             status = "failed"
         case _:
             pass
-    return FindOutcomeResponse(payment_id=payment.id, status=status, **_why(payment, status))
+    return FindOutcomeResponse(payment_id=_first(payments), status=status, **_why(payments, stand, status))
 
 
 def _intend_capture(session: Session, context: StepContext, request: CaptureRequest) -> Intent:
     """Coupons and stock are secured in the transaction that writes the intent: money is taken only for what is there."""
-    secure_claims(session, request.order_id)
+    secure_coupons(session, request.order_id)
     secure_stock(session, request.order_id)
-    return intents.intend_capture(session, request.payment_id, key=context.key, origin=_origin(context))
+    intent = intents.intend_capture(session, request.order_id, key=context.key, origin=_origin(context))
+    return Intent(payment_id=request.payment_id) if intent.payment_id is None else intent
 
 
 def _record_capture(session: Session, context: StepContext, intent: Intent, answer: Answer) -> CaptureResponse:
-    payment = _recorded(session, context, intent, answer)
-    stand = stand_of(payment)
+    payments = _recorded(session, context, intent, answer)
+    cards = tuple(one for one in payments if one.amount_minor > 0 and not one.kind.is_stored)
+    stand = stand_of_all(cards)
     status: Literal["captured", "unknown", "failed"] = "failed"
-    if stand is PaymentStand.CAPTURED or payment.amount_minor == 0:
+    if stand is PaymentStand.CAPTURED or not cards:
         status = "captured"
     elif stand is PaymentStand.UNKNOWN:
         status = "unknown"
-    return CaptureResponse(payment_id=payment.id, status=status, **_why(payment, status))
+    return CaptureResponse(payment_id=_first(payments), status=status, **_why(cards, stand, status))
 
 
 def _intend_void(session: Session, context: StepContext, request: VoidRequest) -> Intent:
-    payment = payment_of_order(session, request.order_id)
-    return intents.intend_void(session, payment, key=context.key, origin=_origin(context))
+    return intents.intend_void(session, request.order_id, key=context.key, origin=_origin(context))
 
 
 def _intend_refund(session: Session, context: StepContext, request: RefundRequest) -> Intent:
-    payment = (
-        payment_of(session, request.payment_id)
-        if request.payment_id is not None
-        else payment_of_order(session, request.order_id)
-    )
-    return intents.intend_refund(session, payment, key=context.key, origin=_origin(context))
+    return intents.intend_refund(session, request.order_id, key=context.key, origin=_origin(context))
 
 
 def _record_taking_back(session: Session, context: StepContext, intent: Intent, answer: Answer) -> TakenBack:
-    payment = intents.record_answer(session, intent, answer, origin=_origin(context))
+    payments = _recorded(session, context, intent, answer)
     return TakenBack(
         payment_id=intent.payment_id,
-        status=PaymentStand.NOTHING.value if payment is None else payment.status.value,
+        status=payments[0].status.value if payments else PaymentStand.NOTHING.value,
     )
 
 

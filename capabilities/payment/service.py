@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from capabilities.payment.contract import Payment, PaymentEventKind, PreparePaym
 from capabilities.payment.extensions import provider_of_method
 from capabilities.payment.models import PaymentEventRow, PaymentRow
 from capabilities.payment.providers.protocol import Action, Outcome, ProviderReport
-from capabilities.payment.queries import keep_row, payment_row
+from capabilities.payment.queries import events_of, keep_row, payment_from, payment_row
 
 K = PaymentEventKind
 ADD_EVENTS = insert(table_of(PaymentEventRow)).on_conflict_do_nothing()
@@ -50,66 +50,94 @@ class Origin:
     correlation_id: str
 
 
-def prepare_payment(session: Session, request: PreparePayment) -> PaymentRow:
-    """The payment of an order, made on first use and locked until the transaction ends. Another amount conflicts.
+def prepare_payment(session: Session, request: PreparePayment) -> Payment:
+    """The payment of an order's source, made on first use and locked until the transaction ends. Another amount conflicts.
 
     Another method is taken over: a buyer who was declined may try again with another card.
     """
-    payment_id = derived_id("pay", request.order_id)
-    provider = provider_of_method.for_identity(BusinessIdentity(request.business))(request.method)
+    payment_id = payment_id_of(request.order_id, request.position)
+    provider = request.provider or provider_of_method.for_identity(BusinessIdentity(request.business))(request.method)
+    chosen = {"provider": provider, "method": request.method, "routed_by": request.routed_by}
     made = insert(PaymentRow).values(
         id=payment_id,
         business=request.business,
         order_id=request.order_id,
-        provider=provider,
-        method=request.method,
+        position=request.position,
         currency=request.currency,
         amount_minor=request.amount_minor,
+        reference=request.reference,
         created_at=now(),
+        **chosen,
     )
     new = session.scalars(made.on_conflict_do_nothing().returning(PaymentRow)).one_or_none()
     if new is not None:
-        return new
+        return payment_from(new, ())
     row = lock_payment(session, payment_id)
-    if (row.business, row.currency, row.amount_minor) != (request.business, request.currency, request.amount_minor):
+    same = (row.business, row.currency, row.amount_minor, row.reference)
+    if same != (request.business, request.currency, request.amount_minor, request.reference):
         raise ConflictError("payment.amount_changed", "The payment of this order was prepared for another amount.")
     if row.method != request.method:
         session.execute(
             update(PaymentRow)
             .where(PaymentRow.id == payment_id)
-            .values(method=request.method, provider=provider)
+            .values(**chosen)
             .execution_options(synchronize_session=False)
         )
         session.refresh(row)
-    return row
+    return payment_from(row, events_of(session, row.id))
+
+
+def payment_id_of(order_id: str, position: int = 0) -> str:
+    """The id of an order's payment; it follows from the order, so that a repeated step finds it."""
+    return derived_id("pay", order_id, *([str(position)] if position else []))
 
 
 def lock_payment(session: Session, payment_id: str) -> PaymentRow:
     """The payment, locked: whoever asks the provider for something waits for whoever does it at the same time."""
-    row = session.execute(
-        select(PaymentRow)
-        .where(PaymentRow.id == payment_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one_or_none()
+    row = session.scalars(_locking(PaymentRow.id == payment_id)).one_or_none()
     if row is None:
         raise MissingError("payment.unknown", f"There is no payment {payment_id!r}.")
     keep_row(session, row)
     return row
 
 
+def lock_payments(session: Session, order_id: str) -> tuple[Payment, ...]:
+    """The payments of an order, all locked in their recorded order; none where nothing was prepared."""
+    return _locked(session, PaymentRow.order_id == order_id)
+
+
+def lock_payments_beside(session: Session, payment_id: str) -> tuple[Payment, ...]:
+    """The payments of the order that this payment belongs to, all locked; `MissingError` where there is no such payment."""
+    order = select(PaymentRow.order_id).where(PaymentRow.id == payment_id).scalar_subquery()
+    found = _locked(session, PaymentRow.order_id == order)
+    if not found:
+        raise MissingError("payment.unknown", f"There is no payment {payment_id!r}.")
+    return found
+
+
+def _locked(session: Session, condition: ColumnElement[bool]) -> tuple[Payment, ...]:
+    rows = session.scalars(_locking(condition).order_by(PaymentRow.position)).all()
+    for row in rows:
+        keep_row(session, row)
+    return tuple(payment_from(row, events_of(session, row.id)) for row in rows)
+
+
+def _locking(condition: ColumnElement[bool]) -> Select[PaymentRow]:
+    return select(PaymentRow).where(condition).with_for_update().execution_options(populate_existing=True)
+
+
 def record_request(
     session: Session, payment: Payment, *, action: Action, reference: str, amount_minor: int, origin: Origin
 ) -> None:
     """Write that something is about to be asked. The caller holds the payment's lock and knows that it is new."""
-    _add(session, payment, [_event(REQUESTS[action], reference, amount_minor, now())], origin)
+    record_events(session, payment, [event_row(REQUESTS[action], reference, amount_minor, now())], origin)
 
 
 def record_reports(session: Session, payment_id: str, reports: Iterable[ProviderReport], origin: Origin) -> None:
     """Write what the provider said. Hearing it again, in any order, changes nothing."""
     told = [
         {
-            **_event(TOLD[report.action, report.outcome], report.key, report.amount_minor, report.occurred_at),
+            **event_row(TOLD[report.action, report.outcome], report.key, report.amount_minor, report.occurred_at),
             "reason": report.reason,
             "provider_id": report.provider_id,
         }
@@ -117,10 +145,11 @@ def record_reports(session: Session, payment_id: str, reports: Iterable[Provider
         if (report.action, report.outcome) in TOLD
     ]
     if told:
-        _add(session, payment_row(session, payment_id), told, origin)
+        record_events(session, payment_row(session, payment_id), told, origin)
 
 
-def _event(kind: K, reference: str, amount_minor: int, occurred_at: datetime) -> dict[str, object]:
+def event_row(kind: K, reference: str, amount_minor: int, occurred_at: datetime) -> dict[str, object]:
+    """An event to be written with `record_events`."""
     return {
         "kind": kind.value,
         "reference": reference,
@@ -131,7 +160,10 @@ def _event(kind: K, reference: str, amount_minor: int, occurred_at: datetime) ->
     }
 
 
-def _add(session: Session, payment: Payment | PaymentRow, events: list[dict[str, object]], origin: Origin) -> None:
+def record_events(
+    session: Session, payment: Payment | PaymentRow, events: Sequence[dict[str, object]], origin: Origin
+) -> None:
+    """Add events to a payment; one that is there already changes nothing."""
     same = {
         "payment_id": payment.id,
         "business": payment.business,

@@ -42,7 +42,7 @@ def send(provider: Provider, call: ProviderCall, *, limit_s: float, may_be_sent:
     """
     try:
         if may_be_sent:
-            found = look_up(provider, call.key, limit_s=limit_s)
+            found = look_up(provider, call, limit_s=limit_s)
             if found is not None:
                 return _final(found)
         return _final(*(within(limit_s, lambda: provider.send(call)) or ()))
@@ -50,10 +50,10 @@ def send(provider: Provider, call: ProviderCall, *, limit_s: float, may_be_sent:
         return ()
 
 
-def look_up(provider: Provider, key: str, *, limit_s: float) -> ProviderReport | None:
-    """What became of a key; None where the provider never heard of it. `UnavailableError` where it did not say."""
+def look_up(provider: Provider, call: ProviderCall, *, limit_s: float) -> ProviderReport | None:
+    """What became of a call; None where the provider never heard of its key. `UnavailableError` where it did not say."""
     try:
-        answered = within(limit_s, lambda: (provider.look_up(key),))
+        answered = within(limit_s, lambda: (provider.look_up(call),))
     except OSError as error:
         raise _silent() from error
     if answered is None:

@@ -6,7 +6,7 @@ again; a provider acts at most once for a key and can be asked what became of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -14,7 +14,7 @@ from typing import Protocol
 from pydantic import Field
 
 from capabilities.kernel.money import Currency
-from capabilities.payment.contract import Contract
+from capabilities.payment.contract import Contract, PaymentEventKind
 
 
 class Action(StrEnum):
@@ -35,7 +35,9 @@ class Outcome(StrEnum):
 
 
 class ProviderCall(Contract):
-    """An order to a provider. `authorization_key` names what a capture, void or refund is about."""
+    """An order to a provider. `authorization_key` names what a capture, void or refund is about, `authorization_id` is
+    the provider's own name of it, once it has told one.
+    """
 
     key: str
     action: Action
@@ -45,6 +47,7 @@ class ProviderCall(Contract):
     currency: Currency
     amount_minor: int = Field(gt=0)
     authorization_key: str | None = None
+    authorization_id: str | None = None
 
 
 class ProviderReport(Contract):
@@ -59,11 +62,45 @@ class ProviderReport(Contract):
     provider_id: str | None = None
 
 
+class ProviderEffect(Contract):
+    """What a message says of a payment. `reference` is our key where the provider knows it, else its own id of the act.
+
+    `kind` is None for what moves no money but has to be told, such as the end of a dispute (`told` says what).
+    """
+
+    kind: PaymentEventKind | None
+    reference: str
+    amount_minor: int = Field(ge=0)
+    currency: Currency
+    occurred_at: datetime
+    reason: str | None = None
+    provider_id: str | None = None
+    told: str | None = None
+    about: str | None = None
+    """The act that is taken back: a reversal names its refund."""
+
+
+class ProviderMessage(Contract):
+    """A message of a provider. `payment_ref` names the payment: our id of it, or the provider's. No effect: of no meaning here."""
+
+    provider: str
+    message_id: str = Field(min_length=1, max_length=255)
+    type: str = Field(max_length=200)
+    occurred_at: datetime
+    body_sha256: str
+    business: str | None = None
+    payment_ref: str | None = None
+    effect: ProviderEffect | None = None
+
+
 class Provider(Protocol):
     """A payment provider."""
 
     def send(self, call: ProviderCall) -> Sequence[ProviderReport]:
         """Do it, once for its key however often it is sent. May answer more than once, late, or not at all."""
 
-    def look_up(self, key: str) -> ProviderReport | None:
-        """What became of a key; None where the provider never heard of it."""
+    def look_up(self, call: ProviderCall) -> ProviderReport | None:
+        """What became of the call's key; None where the provider never heard of it."""
+
+    def read_message(self, headers: Mapping[str, str], body: bytes) -> ProviderMessage:
+        """A message it sent us, its signature checked: `RefusedError` `payment.signature_invalid` where it is not its own."""

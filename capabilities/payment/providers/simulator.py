@@ -1,24 +1,13 @@
-"""A provider that does what the payment method says, so that every fault of a real one can be had at will.
+"""A provider that does what the payment method says (see `faults`), so that every fault of a real one can be had at will.
 
-It stands for another system: it keeps its own books, in its own transactions, and is reached by its methods only.
-
-| method | what happens |
-|---|---|
-| `sim_ok` | works |
-| `sim_declined` | the authorization is declined |
-| `sim_timeout` | the authorization gets lost on the way: never done, never answered |
-| `sim_timeout_done` | the authorization is done, the answer gets lost |
-| `sim_late_<ms>` | the authorization is answered (and can be looked up) after so many milliseconds |
-| `sim_twice` | everything is answered twice |
-| `sim_capture_<fault>` | the same faults (`declined`, `timeout`, `timeout_done`, `late_<ms>`) at the capture |
+It stands for another system: it keeps its own books, in its own transactions, and is reached by its methods only. What it
+tells by itself, by signed messages, stands in `simulator_messages`; its statements in `simulator_statement`.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -29,63 +18,39 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.database import session_factory
 from capabilities.kernel.ids import derived_id
 from capabilities.payment.models import SimulatedActRow
-from capabilities.payment.providers.protocol import Action, Outcome, ProviderCall, ProviderReport
+from capabilities.payment.providers.faults import Fault, Script, is_simulated, script_of
+from capabilities.payment.providers.protocol import Action, Outcome, ProviderCall, ProviderMessage, ProviderReport
+from capabilities.payment.providers.simulator_messages import CHARGEBACK, announce, read_simulated
+
+__all__ = ["LONGEST_SILENCE_S", "NAME", "Simulator", "is_simulated"]
 
 NAME = "simulator"
 LONGEST_SILENCE_S = 60.0
 """How long a call that never answers keeps its thread."""
-_METHOD = re.compile(
-    r"^sim_(?:(?P<works>ok|twice)|(?P<at>capture_)?(?P<fault>declined|timeout_done|timeout|late_(?P<ms>\d{1,5})))$"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What goes wrong at one action. `late_s` delays answer and look-up; `is_lost` before, `is_silent` after it is done."""
-
-    declines: bool = False
-    is_lost: bool = False
-    is_silent: bool = False
-    late_s: float = 0.0
-    answers: int = 1
-
-
-def is_simulated(method: str) -> bool:
-    """Whether the simulator knows the method."""
-    return _METHOD.match(method) is not None
-
-
-def fault_of(method: str, action: Action) -> Fault:
-    """What the method makes of an action."""
-    found = _METHOD.match(method)
-    if found is None or found["works"] == "ok":
-        return Fault()
-    if found["works"] == "twice":
-        return Fault(answers=2)
-    if action is not (Action.CAPTURE if found["at"] else Action.AUTHORIZE):
-        return Fault()
-    return Fault(
-        declines=found["fault"] == "declined",
-        is_lost=found["fault"] == "timeout",
-        is_silent=found["fault"] == "timeout_done",
-        late_s=int(found["ms"] or 0) / 1000,
-    )
 
 
 class Simulator:
-    """The provider. `sessions` gives it connections of its own."""
+    """The provider. `sessions` gives it connections of its own; `scripts` overrules methods, by payment or key."""
 
-    def __init__(self, sessions: Callable[[], sessionmaker[Session]] = session_factory) -> None:
+    def __init__(
+        self,
+        sessions: Callable[[], sessionmaker[Session]] = session_factory,
+        scripts: Mapping[str, str] | None = None,
+    ) -> None:
         self._sessions = sessions
+        self.scripts = dict(scripts or {})
 
     def send(self, call: ProviderCall) -> tuple[ProviderReport, ...]:
-        fault = fault_of(call.method, call.action)
+        script = self._script(call)
+        fault = script.fault(call.action, self._nth(call) if script.counts else 1)
         if fault.is_lost:
             time.sleep(LONGEST_SILENCE_S)
             return ()
         with self._sessions()() as session, session.begin():
             act = self._act(session, call, fault)
             report, answers_at = _report(act, at=act.answers_at), act.answers_at
+            if script.sends and act.calls == 1:
+                announce(session, act, report, script)
         if fault.is_silent:
             time.sleep(LONGEST_SILENCE_S)
             return ()
@@ -93,10 +58,26 @@ class Simulator:
             time.sleep(max(0.0, (answers_at - now()).total_seconds()))
         return (report,) * fault.answers
 
-    def look_up(self, key: str) -> ProviderReport | None:
+    def look_up(self, call: ProviderCall) -> ProviderReport | None:
         with self._sessions()() as session:
-            act = session.get(SimulatedActRow, key)
+            act = session.get(SimulatedActRow, call.key)
             return None if act is None else _report(act, at=now())
+
+    def read_message(self, headers: Mapping[str, str], body: bytes) -> ProviderMessage:
+        return read_simulated(headers, body)
+
+    def _script(self, call: ProviderCall) -> Script:
+        """By the key, the payment, else the method; a method of nobody's is one that works."""
+        method = self.scripts.get(call.key) or self.scripts.get(call.payment_id) or call.method
+        return script_of(method) or Script()
+
+    def _nth(self, call: ProviderCall) -> int:
+        """Which order of its action this is for the payment; one that is sent again keeps its number."""
+        of_payment = (SimulatedActRow.payment_id == call.payment_id, SimulatedActRow.action == call.action.value)
+        in_order = (SimulatedActRow.done_at, SimulatedActRow.key)
+        with self._sessions()() as session:
+            keys = session.scalars(select(SimulatedActRow.key).where(*of_payment).order_by(*in_order)).all()
+        return keys.index(call.key) + 1 if call.key in keys else len(keys) + 1
 
     def _act(self, session: Session, call: ProviderCall, fault: Fault) -> SimulatedActRow:
         """The act of a key: done now, or found from an earlier call, in which case nothing moves again."""
@@ -110,7 +91,7 @@ class Simulator:
                 action=call.action.value,
                 payment_id=call.payment_id,
                 authorization_key=call.authorization_key,
-                amount_minor=call.amount_minor,
+                amount_minor=max(1, call.amount_minor * fault.percent // 100),
                 currency=call.currency,
                 method=call.method,
                 outcome=(Outcome.DECLINED if refusal else Outcome.SUCCEEDED).value,
@@ -146,9 +127,10 @@ class Simulator:
             return "captured" if captured else None
         if call.action is Action.CAPTURE:
             return "more_than_authorized" if captured + call.amount_minor > authorization.amount_minor else None
-        return "more_than_captured" if moved.get(Action.REFUND, 0) + call.amount_minor > captured else None
+        gone = moved.get(Action.REFUND, 0) + moved.get(CHARGEBACK, 0)
+        return "more_than_captured" if gone + call.amount_minor > captured else None
 
-    def _moved(self, session: Session, call: ProviderCall) -> dict[Action, int]:
+    def _moved(self, session: Session, call: ProviderCall) -> dict[str, int]:
         """What was done under the authorization by other keys."""
         found = session.execute(
             select(SimulatedActRow.action, func.sum(SimulatedActRow.amount_minor))
@@ -156,10 +138,11 @@ class Simulator:
                 SimulatedActRow.authorization_key == call.authorization_key,
                 SimulatedActRow.outcome == Outcome.SUCCEEDED.value,
                 SimulatedActRow.key != call.key,
+                SimulatedActRow.done_at <= now(),
             )
             .group_by(SimulatedActRow.action)
         )
-        return {Action(action): int(total) for action, total in found}
+        return {action: int(total) for action, total in found}
 
     def _refuse_from_now_on(self, session: Session, call: ProviderCall) -> None:
         """A void of an authorization that has not arrived: when it arrives, it is refused."""

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ConflictError, InvalidError, UnavailableError
-from capabilities.payment import intents
+from capabilities.payment import asking, intents
 from capabilities.payment.contract import PaymentAmounts, PaymentStatus, PreparePayment
 from capabilities.payment.intents import PaymentStand, resumed, stand_of
 from capabilities.payment.models import PaymentEventRow, SimulatedActRow
@@ -40,7 +40,7 @@ class Till:
 
     def intend_capture(self, key="capture"):
         with self.sessions.begin() as session:
-            return intents.intend_capture(session, self.payment().id, key=key, origin=ORIGIN)
+            return intents.intend_capture(session, self.order_id, key=key, origin=ORIGIN)
 
     def authorize(self, method="sim_ok", key="authorize"):
         return self._finish(self.intend_authorization(method, key), intents.ask)
@@ -50,14 +50,12 @@ class Till:
 
     def void(self, key="void"):
         with self.sessions.begin() as session:
-            payment = payment_of_order(session, self.order_id)
-            intent = intents.intend_void(session, payment, key=key, origin=ORIGIN)
+            intent = intents.intend_void(session, self.order_id, key=key, origin=ORIGIN)
         return self._finish(intent, intents.ask)
 
     def refund(self, key="refund"):
         with self.sessions.begin() as session:
-            payment = payment_of_order(session, self.order_id)
-            intent = intents.intend_refund(session, payment, key=key, origin=ORIGIN)
+            intent = intents.intend_refund(session, self.order_id, key=key, origin=ORIGIN)
         return self._finish(intent, intents.ask)
 
     def find_out(self):
@@ -201,7 +199,7 @@ def test_what_the_provider_never_heard_of_is_withdrawn_after_a_while_and_cannot_
     with pytest.raises(UnavailableError):
         till.find_out()
 
-    monkeypatch.setattr(intents, "now", lambda: now() + timedelta(seconds=3))
+    monkeypatch.setattr(asking, "now", lambda: now() + timedelta(seconds=3))
     payment = till.find_out()
 
     assert (stand_of(payment), payment.status_reason) == (PaymentStand.DECLINED, "voided_before_arrival")
@@ -254,9 +252,9 @@ def test_a_capture_that_arrives_while_it_is_undone_is_given_back(till, simulator
     till._finish(intent, intents.ask)
     look_up = simulator.look_up
 
-    def too_early(key):
-        found = look_up(key)
-        if key == intent.call.key and found is None:
+    def too_early(call):
+        found = look_up(call)
+        if call.key == intent.call.key and found is None:
             simulator.send(intent.call.model_copy(update={"method": "sim_ok"}))
         return found
 
