@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from capabilities.kernel.decision import Decision, FieldType
 from capabilities.kernel.errors import InvalidError
-from capabilities.kernel.expression import Operator, Test, tests_of
+from capabilities.kernel.expression import Operator, Test, aggregate_named, tests_of
 from rules.check_effect import check_effects
 from rules.compile import alternatives, literal
 from rules.document import Rule, RuleSetDocument, Window
@@ -16,7 +16,7 @@ from rules.domain import LIMIT
 from rules.eligibility import in_zone
 from rules.problem import Problem, Severity, block
 from rules.sentence import field_name
-from rules.vocabulary import operator_words, operators_for
+from rules.vocabulary import fields_by_name, operator_words, operators_for, stages_of
 
 _WITHOUT_VALUE = (Operator.PRESENT, Operator.MISSING)
 
@@ -34,9 +34,10 @@ def check_rule(document: RuleSetDocument, decision: Decision, rule: Rule, at: da
                 f"{decision.zh}没有“{rule.grain}”类规则。",
             )
         ]
-    fields = grain.fields()
-    found = [*_naming(rule), *_place(document, decision, rule)]
+    fields = fields_by_name(decision.name, rule.grain)
+    found = [*_naming(rule), *_place(document, rule)]
     words = [problem for test in tests_of(rule.when) for problem in _test(rule, test, fields)]
+    words += _over_lines(decision, rule)
     found += words or _truth(rule, fields)
     found += check_effects(decision, rule)
     if rule.window is not None:
@@ -70,16 +71,17 @@ def _naming(rule: Rule) -> Iterator[Problem]:
         )
 
 
-def _place(document: RuleSetDocument, decision: Decision, rule: Rule) -> Iterator[Problem]:
-    if rule.stage not in decision.stages:
+def _place(document: RuleSetDocument, rule: Rule) -> Iterator[Problem]:
+    stages = stages_of(document)
+    if rule.stage not in stages:
         yield block(
             rule,
             "stage",
             "stage_unknown",
             f"There is no stage {rule.stage}.",
             f"没有阶段 {rule.stage}。",
-            f"Choose one of {', '.join(names[0] for names in decision.stages.values())}.",
-            f"请选择：{'、'.join(names[1] for names in decision.stages.values())}。",
+            f"Choose one of {', '.join(names[0] for names in stages.values())}.",
+            f"请选择：{'、'.join(names[1] for names in stages.values())}。",
         )
     if rule.group != "default" and rule.group not in document.groups:
         yield block(
@@ -146,6 +148,18 @@ def _test(rule: Rule, test: Test, fields: Mapping[str, FieldType]) -> Iterator[P
         )
         return
     yield from _value(rule, test, field)
+
+
+def _over_lines(decision: Decision, rule: Rule) -> Iterator[Problem]:
+    """Conditions over lines ask words of lines."""
+    if not any(grain.name == "line" for grain in decision.grains):
+        return
+    fields = fields_by_name(decision.name, "line")
+    for test in tests_of(rule.when):
+        aggregate = aggregate_named(test.field)
+        if aggregate is not None:
+            for inner in tests_of(aggregate.where):
+                yield from _test(rule, inner, fields)
 
 
 def _value(rule: Rule, test: Test, field: FieldType) -> Iterator[Problem]:

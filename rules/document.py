@@ -94,6 +94,8 @@ class Rule:
     tags: tuple[str, ...] = ()
     limits: tuple[RuleLimit, ...] = ()
     campaign: str | None = None
+    otherwise: tuple[EffectBody, ...] = ()
+    """Effects for the case that its condition does not hold: for the order, or for no line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
         said["limits"] = [limit_to_json(limit) for limit in rule.limits]
     if rule.campaign is not None:
         said["campaign"] = rule.campaign
+    if rule.otherwise:
+        said["otherwise"] = [dict(effect) for effect in rule.otherwise]
     return said
 
 
@@ -215,10 +219,7 @@ def document_from_json(body: Any) -> RuleSetDocument:
 def rule_from_json(body: Any, *, at: str = "rule") -> Rule:
     """Read one rule."""
     reader = _Reader(body, at)
-    effects = reader.items("effects", MAX_EFFECTS)
-    for i, effect in enumerate(effects):
-        if not isinstance(effect, dict) or not isinstance(effect.get("kind"), str):
-            raise InvalidError("rules.unreadable", "An effect is an object with a kind.", field=f"{at}.effects[{i}]")
+    effects, otherwise = (_effects(reader, key) for key in ("effects", "otherwise"))
     rule = Rule(
         id=reader.text("id"),
         name=reader.text("name", ""),
@@ -226,7 +227,7 @@ def rule_from_json(body: Any, *, at: str = "rule") -> Rule:
         grain=reader.text("grain", "order"),
         stage=reader.whole("stage", 30),
         when=condition_from_json(reader.value("when", {"all": []}), at=f"{at}.when"),
-        effects=tuple(dict(effect) for effect in effects),
+        effects=effects,
         priority=reader.whole("priority", 0),
         group=reader.text("group", "default"),
         exclusive=reader.text("exclusive", "no"),
@@ -238,9 +239,20 @@ def rule_from_json(body: Any, *, at: str = "rule") -> Rule:
         tags=reader.texts("tags"),
         limits=tuple(_limit(one, f"{at}.limits[{i}]") for i, one in enumerate(reader.items("limits", MAX_LIMITS))),
         campaign=reader.text_or_none("campaign"),
+        otherwise=otherwise,
     )
     reader.done()
     return rule
+
+
+def _effects(reader: _Reader, key: str) -> tuple[EffectBody, ...]:
+    found = reader.items(key, MAX_EFFECTS)
+    for i, effect in enumerate(found):
+        if not isinstance(effect, dict) or not isinstance(effect.get("kind"), str):
+            raise InvalidError(
+                "rules.unreadable", "An effect is an object with a kind.", field=f"{reader.at}.{key}[{i}]"
+            )
+    return tuple(dict(effect) for effect in found)
 
 
 def _names(body: Any) -> Names:

@@ -3,12 +3,17 @@
 JSON form: `{"all": [...]}`, `{"any": [...]}`, `{"none": [...]}` or a test
 `{"field": "order.subtotal_minor", "op": "gte", "value": 20000}`.
 
+Conditions over lines are tests too: `{"lines": {"of": "sum", "field": "line.net_minor", "where": {...}, "op": "gte",
+"value": 5000}}`. `of` is count, sum, min or max; any, all and at_least are written for what they come to. Such a test asks
+a fact that is worked out from the lines: its name holds what is asked (`Aggregate`).
+
 A test on a missing field is false, whatever the operator, except `missing`; so `none` of a test on a missing field is true.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -74,6 +79,53 @@ class Group:
 Condition = Test | Group
 ALWAYS = Group(Join.ALL, ())
 
+AGGREGATE_PREFIX = "lines:"
+_COUNTING = ("count", "others")
+_MEASURING = ("sum", "min", "max")
+_SHORT = ("any", "all", "at_least")
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A fact about lines: how many there are for which `where` holds (`count`) or does not (`others`).
+
+    Or of a field of those for which it holds the `sum`, `min` or `max`.
+    """
+
+    of: str
+    where: Condition = ALWAYS
+    field: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the fact: everything it asks, so that equal questions are one fact."""
+        body = {"of": self.of, "where": condition_to_json(self.where)} | (
+            {} if self.field is None else {"field": self.field}
+        )
+        return AGGREGATE_PREFIX + json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def value(self, lines: Iterable[Facts]) -> int | None:
+        """What the fact is for these lines; None where no line has what is asked for."""
+        if self.of == "others":
+            return sum(1 for line in lines if not holds(self.where, line))
+        meant = [line for line in lines if holds(self.where, line)]
+        if self.of == "count":
+            return len(meant)
+        values: list[int] = [value for line in meant if (value := line.get(self.field or "")) is not None]
+        if self.of == "sum":
+            return sum(values)
+        least_or_most = min if self.of == "min" else max
+        return least_or_most(values) if values else None
+
+
+def aggregate_named(name: str) -> Aggregate | None:
+    """The aggregate behind a fact's name; None for a fact that is none."""
+    if not name.startswith(AGGREGATE_PREFIX):
+        return None
+    body = json.loads(name.removeprefix(AGGREGATE_PREFIX))
+    return Aggregate(body["of"], condition_from_json(body["where"]), body.get("field"))
+
+
 _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.EQ: lambda seen, value: bool(seen == value),
     Operator.NEQ: lambda seen, value: bool(seen != value),
@@ -137,7 +189,12 @@ def condition_to_json(condition: Condition) -> dict[str, Any]:
     body: dict[str, Any] = {"field": condition.field, "op": condition.op.value}
     if condition.op not in _WITHOUT_VALUE:
         body["value"] = condition.value
-    return body
+    aggregate = aggregate_named(condition.field)
+    if aggregate is None:
+        return body
+    del body["field"]
+    asked = {"of": aggregate.of, "where": condition_to_json(aggregate.where)}
+    return {"lines": asked | ({} if aggregate.field is None else {"field": aggregate.field}) | body}
 
 
 def condition_from_json(body: Any, *, at: str = "when") -> Condition:
@@ -157,12 +214,36 @@ def _read(body: Any, at: str, depth: int) -> Condition:
         )
     if "field" in body:
         return _read_test(body, at)
+    if set(body) == {"lines"} and isinstance(body["lines"], dict):
+        return _read_aggregate(body["lines"], f"{at}.lines", depth)
     if len(body) != 1 or next(iter(body)) not in Join.__members__.values():
         raise InvalidError("condition.unreadable", "A group has exactly one of all, any, none.", field=at)
     join, parts = next(iter(body.items()))
     if not isinstance(parts, list):
         raise InvalidError("condition.unreadable", f"{join} holds a list of conditions.", field=f"{at}.{join}")
     return Group(Join(join), tuple(_read(part, f"{at}.{join}[{i}]", depth + 1) for i, part in enumerate(parts)))
+
+
+def _read_aggregate(body: dict[str, Any], at: str, depth: int) -> Test:
+    of, name = body.get("of"), body.get("field")
+    unknown = set(body) - {"of", "where", "field", "op", "value"}
+    if unknown or of not in (*_COUNTING, *_MEASURING, *_SHORT) or (of in _MEASURING) != isinstance(name, str):
+        raise InvalidError(
+            "condition.unreadable",
+            "A condition over lines says of what (any, all, at_least, count, sum, min, max), where, op and value.",
+            field=at,
+            mend="Name a field for sum, min and max, and none for the others.",
+        )
+    where = _read(body.get("where", {"all": []}), f"{at}.where", depth + 1)
+    if any(test.field.startswith(AGGREGATE_PREFIX) for test in tests_of(where)):
+        raise InvalidError("condition.unreadable", "A condition over lines holds none itself.", field=f"{at}.where")
+    if of == "any":
+        return Test(Aggregate("count", where).name, Operator.GTE, 1)
+    if of == "all":
+        return Test(Aggregate("others", where).name, Operator.EQ, 0)
+    asked = {"field": Aggregate("count" if of == "at_least" else str(of), where, name).name}
+    asked |= {"op": Operator.GTE.value} if of == "at_least" else {}
+    return _read_test({key: body[key] for key in ("op", "value") if key in body} | asked, at)
 
 
 def _read_test(body: dict[str, Any], at: str) -> Test:

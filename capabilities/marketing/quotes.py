@@ -56,6 +56,8 @@ class QuoteLine(Contract):
     """A line no one ordered: a rule gives it, its price is discounted to nothing."""
     fee_rule_id: str | None = None
     """Of a surcharge: the rule that asks for it."""
+    set_units: int = 0
+    """Pieces that sets have used up: those that got something cheaper, and those that earned it."""
 
 
 class CouponUse(Contract):

@@ -15,7 +15,7 @@ from activities.catalogue import StepContext, find_operation
 from activities.pricing import PricedCheckout, PriceRequest, explain_quote, price, price_cart, quote_for, shown_id
 from capabilities.kernel.errors import ConflictError, InvalidError, PlatformError, RefusedError
 from capabilities.kernel.identity import BusinessIdentity
-from capabilities.marketing.contract import PROMOTIONS, Cart, CartDelivery, CartLine, CreateCoupon
+from capabilities.marketing.contract import PROMOTIONS, Cart, CartBuyer, CartDelivery, CartLine, CreateCoupon
 from capabilities.marketing.models import QuoteRow
 from capabilities.marketing.pricing import begin, line_facts
 from capabilities.marketing.queries import cart_of, claims_of, quote_of
@@ -380,6 +380,7 @@ def test_the_facts_of_a_state_are_exactly_the_words_of_the_decision() -> None:
         scenario="livestream",
         currency="CNY",
         at=NOW,
+        buyer=CartBuyer(first_order_at=NOW - timedelta(days=40), birthday=NOW.date()),
         lines=(CartLine(id="l1", sku="tea", quantity=1, unit_price_minor=10_00),),
         deliveries=(CartDelivery(id="d1", sku="post", price_minor=5_00),),
     )

@@ -123,7 +123,10 @@ def test_alternatives_say_exactly_what_the_condition_says(seed):
     chance = random.Random(seed)
     for _ in range(40):
         condition = random_condition(chance, FIELDS)
-        rows = alternatives(condition, FIELDS)
+        try:
+            rows = alternatives(condition, FIELDS)
+        except InvalidError:  # too many of them: such a rule is refused
+            continue
         for _ in range(10):
             facts = random_facts(chance, PROMOTIONS, "line")
             assert any(all(lies_in(facts, *part) for part in row.items()) for row in rows) == holds(condition, facts)

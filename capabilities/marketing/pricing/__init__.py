@@ -6,19 +6,21 @@
 
 from __future__ import annotations
 
-from capabilities.marketing.pricing.facts import line_facts, order_facts
+from capabilities.marketing.pricing.facts import learn_aggregates, line_facts, order_facts
 from capabilities.marketing.pricing.quote import content_sha256, finish
 from capabilities.marketing.pricing.splitting import share, share_between, split, split_within
 from capabilities.marketing.pricing.stages import apply_stage
-from capabilities.marketing.pricing.state import ALGORITHM, State, begin, normal_code
+from capabilities.marketing.pricing.state import ALGORITHM, KNOWN_ALGORITHMS, State, begin, normal_code
 
 __all__ = [
     "ALGORITHM",
+    "KNOWN_ALGORITHMS",
     "State",
     "apply_stage",
     "begin",
     "content_sha256",
     "finish",
+    "learn_aggregates",
     "line_facts",
     "normal_code",
     "order_facts",

@@ -9,8 +9,8 @@ from datetime import datetime
 from math import gcd
 from typing import Any
 
-from capabilities.marketing.contract import Adjustment, CouponUse, Quote, QuoteLine, RuleOutcome
-from capabilities.marketing.pricing.state import ALGORITHM, Applied, Ending, Position, State, normal_code
+from capabilities.marketing.contract import Adjustment, CouponUse, Hint, Quote, QuoteLine, RuleOutcome
+from capabilities.marketing.pricing.state import ALGORITHM, Applied, Ending, Position, State, natural_key, normal_code
 from capabilities.marketing.pricing.tax import taxes_of
 
 
@@ -22,19 +22,24 @@ def finish(
     expires_at: datetime,
     release_ids: Sequence[str] = (),
     coupons: Mapping[str, CouponUse] | None = None,
+    hints: Sequence[Hint] = (),
+    algorithm: str = ALGORITHM,
 ) -> Quote:
-    """The quote of a state. `coupons` tells of codes that cannot be used (by code in capitals) why not."""
+    """The quote of a state. `coupons` tells of codes that cannot be used (by code in capitals) why not.
+
+    `algorithm` is an older version where a quote of then is computed again.
+    """
     included = state.cart.prices_include_tax
     taxes = taxes_of(state.positions.values(), state.options, included=included)
     by_position: dict[str, list[Adjustment]] = {}
     for applied in state.applied:
         if applied.grant.given_minor:
             by_position.setdefault(applied.grant.position_id, []).append(_adjustment(applied))
-    order = [*(line.id for line in state.cart.lines), *(delivery.id for delivery in state.cart.deliveries)]
+    ordered = [*(line.id for line in state.cart.lines), *(delivery.id for delivery in state.cart.deliveries)]
+    order = [*ordered, *sorted(set(state.positions) - set(ordered), key=natural_key)]
     lines = tuple(_line(state.positions[i], tuple(by_position.get(i, ())), taxes[i], included=included) for i in order)
     tax = sum(taxes.values())
-    goods_gross = sum(position.gross_minor for position in state.goods)
-    delivery = sum(position.gross_minor for position in state.deliveries)
+    goods_gross, delivery, fee = (_gross(state, kind) for kind in ("goods", "delivery", "fee"))
     discount = sum(position.given_minor for position in state.positions.values())
     quote = Quote(
         id=quote_id,
@@ -45,17 +50,26 @@ def finish(
         goods_gross_minor=goods_gross,
         discount_minor=discount,
         delivery_minor=delivery,
+        fee_minor=fee,
         tax_minor=tax,
-        total_minor=goods_gross + delivery - discount + (0 if included else tax),
+        total_minor=goods_gross + delivery + fee - discount + (0 if included else tax),
         coupons=_coupon_uses(state, coupons or {}),
         outcomes=tuple(_outcome(ending) for ending in state.endings),
+        rewards=state.rewards,
+        messages=state.messages,
+        hints=tuple(hints),
+        gifts=state.gifts,
         release_ids=tuple(release_ids),
-        algorithm=ALGORITHM,
+        algorithm=algorithm,
         content_sha256="",
         created_at=created_at,
         expires_at=expires_at,
     )
     return quote.model_copy(update={"content_sha256": content_sha256(quote)})
+
+
+def _gross(state: State, kind: str) -> int:
+    return sum(position.gross_minor for position in state.positions.values() if position.kind == kind)
 
 
 def content_sha256(quote: Quote) -> str:
@@ -73,7 +87,7 @@ def _as_the_first_version_had_it(body: dict[str, Any]) -> None:
     for name in ("fee_minor", "rewards", "messages", "hints", "gifts"):
         del body[name]
     for line in body["lines"]:
-        del line["is_gift"], line["fee_rule_id"]
+        del line["is_gift"], line["fee_rule_id"], line["set_units"]
     for outcome in body["outcomes"]:
         del outcome["is_otherwise"], outcome["limited_by"]
 
@@ -119,11 +133,14 @@ def _line(position: Position, adjustments: tuple[Adjustment, ...], tax: int, *, 
         tax_rate_bps=position.tax_rate_bps,
         tax_minor=tax,
         total_minor=position.net_minor + (0 if included else tax),
+        is_gift=position.is_gift,
+        fee_rule_id=position.rule_id if position.kind == "fee" else None,
+        set_units=position.set_units,
     )
 
 
 def _coupon_uses(state: State, known: Mapping[str, CouponUse]) -> tuple[CouponUse, ...]:
-    used = {normal_code(a.rule.coupon_code) for a in state.applied if a.rule.coupon_code and a.grant.given_minor}
+    used = {normal_code(rule.coupon_code) for rule in state.acted if rule.coupon_code}
     codes = dict.fromkeys(normal_code(code) for code in state.cart.coupon_codes)
     return tuple(
         CouponUse(code=code, state="applied")
@@ -143,4 +160,6 @@ def _outcome(ending: Ending) -> RuleOutcome:
         by_rule_id=ending.by,
         wished_minor=ending.wished_minor,
         given_minor=ending.given_minor,
+        is_otherwise=ending.rule.is_otherwise,
+        limited_by=ending.limited_by,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from capabilities.marketing.contract import FiredRule, PromotionEffect
-from capabilities.marketing.pricing.effects import Ground, grants_of
+from capabilities.marketing.contract import FiredRule
+from capabilities.marketing.pricing.desk import Desk
 from capabilities.marketing.pricing.exclusion import admit, rank
-from capabilities.marketing.pricing.state import Applied, Ending, Position, State, begin, normal_code
+from capabilities.marketing.pricing.state import Ending, State, begin, normal_code
 
 
 def apply_stage(state: State, stage: int, fired: Sequence[FiredRule]) -> State:
@@ -22,7 +22,7 @@ def apply_stage(state: State, stage: int, fired: Sequence[FiredRule]) -> State:
     closing = next((rule for rule in standing if rule.exclusive == "order"), None)
     if closing is not None:
         state = _withdraw_all(state, closing)
-    desk = _Desk(state)
+    desk = Desk(state)
     for group in _groups(standing):
         desk.apply_group(group)
     return replace(
@@ -30,6 +30,10 @@ def apply_stage(state: State, stage: int, fired: Sequence[FiredRule]) -> State:
         positions=desk.positions,
         applied=(*state.applied, *desk.applied),
         endings=(*state.endings, *sorted((*endings, *desk.endings), key=lambda ending: rank(ending.rule))),
+        rewards=(*state.rewards, *desk.rewards),
+        messages=(*state.messages, *desk.messages),
+        gifts=(*state.gifts, *desk.gifts),
+        acted=(*state.acted, *desk.acted),
         fact_cache={},
     )
 
@@ -39,7 +43,7 @@ def _contenders(state: State, rules: Sequence[FiredRule], endings: list[Ending])
 
     Across stages a declared pair excludes the later rule, whichever of the two declared it: what was given stays.
     """
-    standing = {one.rule.rule_id: one.rule for one in state.applied if one.grant.given_minor}
+    standing = {rule.rule_id: rule for rule in state.acted}
     excluded_by = {other: rule.rule_id for rule in standing.values() for other in rule.excludes}
     highest = min(standing.values(), key=rank, default=None)
     contenders = []
@@ -47,6 +51,8 @@ def _contenders(state: State, rules: Sequence[FiredRule], endings: list[Ending])
         by = excluded_by.get(rule.rule_id) or next((x for x in rule.excludes if x in standing), None)
         if rule.coupon_code is not None and normal_code(rule.coupon_code) not in state.usable_coupons:
             endings.append(Ending(rule, "no_coupon"))
+        elif (used_up := _used_up(state, rule)) is not None:
+            endings.append(used_up)
         elif state.closed_by is not None and not _displaces(rule, state.closed_by):
             endings.append(Ending(rule, "excluded", state.closed_by.rule_id))
         elif by is not None:
@@ -56,6 +62,18 @@ def _contenders(state: State, rules: Sequence[FiredRule], endings: list[Ending])
         else:
             contenders.append(rule)
     return contenders
+
+
+def _used_up(state: State, rule: FiredRule) -> Ending | None:
+    """The end of a rule whose limit leaves no use, or whose budget leaves no money."""
+    allowance = state.allowances.get(rule.rule_id)
+    if allowance is None:
+        return None
+    if allowance.uses_left is not None and allowance.uses_left <= 0:
+        return Ending(rule, "limit_used_up", limited_by=allowance.by)
+    if allowance.money_left_minor is not None and allowance.money_left_minor <= 0:
+        return Ending(rule, "budget_used_up", limited_by=allowance.by)
+    return None
 
 
 def _displaces(rule: FiredRule, closed_by: FiredRule) -> bool:
@@ -75,7 +93,7 @@ def _is_outranked(state: State, rule: FiredRule, highest: FiredRule | None) -> b
 
 def _withdraw_all(state: State, closing: FiredRule) -> State:
     """A rule exclusive for the whole order takes back what earlier stages gave."""
-    fresh = begin(state.cart, state.options, usable_coupons=state.usable_coupons)
+    fresh = begin(state.cart, state.options, usable_coupons=state.usable_coupons, allowances=state.allowances)
     endings = tuple(
         Ending(ending.rule, "excluded", closing.rule_id) if ending.outcome in ("applied", "capped") else ending
         for ending in state.endings
@@ -89,123 +107,3 @@ def _groups(standing: Sequence[FiredRule]) -> list[list[FiredRule]]:
     for rule in standing:
         groups.setdefault((rule.rule_set_id, rule.group), []).append(rule)
     return list(groups.values())
-
-
-@dataclass(slots=True)
-class _Trial:
-    """What a rule would do alone, on the prices as they are now."""
-
-    rule: FiredRule
-    applied: list[Applied]
-    after: dict[str, Position]
-    wished_minor: int
-    given_minor: int = field(default=0)
-
-
-class _Desk:
-    """The prices while a stage is worked through."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._goods = tuple(position.id for position in state.goods)
-        self._deliveries = tuple(position.id for position in state.deliveries)
-        self._order = {position_id: i for i, position_id in enumerate(state.positions)}
-        self.positions: dict[str, Position] = dict(state.positions)
-        self.applied: list[Applied] = []
-        self.endings: list[Ending] = []
-
-    def apply_group(self, group: Sequence[FiredRule]) -> None:
-        """Apply a group by its mode: all, the best, or the first that gives something."""
-        first = group[0]
-        if first.mode.value == "stack":
-            for rule in group:
-                self._take(self._try(rule))
-        elif first.mode.value == "first":
-            self._apply_first(group)
-        elif first.best_per == "order":
-            self._apply_best(group)
-        else:
-            self._apply_best_per_line(group)
-
-    def _try(self, rule: FiredRule) -> _Trial:
-        """Work out a rule's effects, each on what the one before it left; nothing is changed."""
-        trial = _Trial(rule, [], {}, 0)
-        for index, effect in enumerate(rule.effects):
-            positions = [trial.after.get(i) or self.positions[i] for i in self._targets(rule, effect)]
-            for grant in grants_of(effect, Ground(positions, self._state.options, self._state.cart.prices_include_tax)):
-                trial.wished_minor += grant.wished_minor
-                trial.given_minor += grant.given_minor
-                trial.applied.append(Applied(rule, index, grant))
-                if grant.given_minor:
-                    before = trial.after.get(grant.position_id) or self.positions[grant.position_id]
-                    trial.after[grant.position_id] = before.less(grant.given_minor)
-        return trial
-
-    def _targets(self, rule: FiredRule, effect: PromotionEffect) -> Sequence[str]:
-        if effect.kind == "free_delivery" or getattr(effect, "target", "lines") == "delivery":
-            return self._deliveries
-        if rule.grain == "order" and not rule.line_ids:
-            return self._goods
-        return sorted(rule.line_ids, key=self._order.__getitem__)
-
-    def _take(self, trial: _Trial) -> None:
-        self.positions.update(trial.after)
-        self.applied.extend(trial.applied)
-        self.endings.append(_ending(trial))
-
-    def _apply_first(self, group: Sequence[FiredRule]) -> None:
-        winner: FiredRule | None = None
-        for rule in group:
-            trial = self._try(rule)
-            if winner is not None:
-                self.endings.append(_lost(trial, winner))
-            else:
-                self._take(trial)
-                winner = rule if trial.given_minor else None
-
-    def _apply_best(self, group: Sequence[FiredRule]) -> None:
-        trials = [self._try(rule) for rule in group]
-        best = max(trials, key=lambda trial: trial.given_minor)  # the first of equals, and they come by rank
-        self._take(best)
-        self.endings.extend(_lost(trial, best.rule) for trial in trials if trial is not best)
-
-    def _apply_best_per_line(self, group: Sequence[FiredRule]) -> None:
-        trials = [self._try(rule) for rule in group]
-        best: dict[str, tuple[int, int]] = {}
-        for number, trial in enumerate(trials):
-            for position_id, worth in _worth_by_position(trial).items():
-                if worth > best.get(position_id, (0, 0))[0]:
-                    best[position_id] = (worth, number)
-        for number, trial in enumerate(trials):
-            won = [a for a in trial.applied if best.get(a.grant.position_id, (0, -1))[1] == number]
-            beaten_by = next(
-                (best[a.grant.position_id][1] for a in trial.applied if a.grant.position_id in best), number
-            )
-            if not won:
-                self.endings.append(_lost(trial, trials[beaten_by].rule))
-                continue
-            after = {a.grant.position_id: trial.after[a.grant.position_id] for a in won}
-            wished = sum(a.grant.wished_minor for a in won)
-            self._take(_Trial(trial.rule, won, after, wished, sum(a.grant.given_minor for a in won)))
-
-
-def _worth_by_position(trial: _Trial) -> dict[str, int]:
-    worth: dict[str, int] = {}
-    for applied in trial.applied:
-        position_id = applied.grant.position_id
-        worth[position_id] = worth.get(position_id, 0) + applied.grant.given_minor
-    return worth
-
-
-def _ending(trial: _Trial) -> Ending:
-    if trial.given_minor:
-        outcome = "applied" if trial.given_minor >= trial.wished_minor else "capped"
-    else:
-        outcome = "no_room" if trial.wished_minor else "gave_nothing"
-    return Ending(trial.rule, outcome, None, trial.wished_minor, trial.given_minor)  # type: ignore[arg-type]
-
-
-def _lost(trial: _Trial, winner: FiredRule) -> Ending:
-    if not trial.given_minor:
-        return _ending(trial)
-    return Ending(trial.rule, "lost_in_group", winner.rule_id, trial.wished_minor, trial.given_minor)

@@ -4,29 +4,62 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from capabilities.kernel.errors import InvalidError
-from capabilities.marketing.contract import Cart, FiredRule, PricingOptions
+from capabilities.marketing.contract import (
+    Allowance,
+    Cart,
+    FiredRule,
+    OfferedGift,
+    PricingOptions,
+    QuoteMessage,
+    Reward,
+)
 
-ALGORITHM = "pricing-1"
+ALGORITHM = "pricing-2"
 """Version of the arithmetic; stored with every quote, raised whenever the same input may give another result."""
+
+KNOWN_ALGORITHMS = ("pricing-1", ALGORITHM)
+"""Versions whose quotes still come out the same: what `pricing-1` knew, this one computes alike."""
+
+CappedBy = Literal["max", "line", "unit", "floor", "price", "budget"]
+Outcome = Literal[
+    "applied",
+    "capped",
+    "excluded",
+    "lost_in_group",
+    "no_room",
+    "gave_nothing",
+    "no_coupon",
+    "limit_used_up",
+    "budget_used_up",
+    "awaits_choice",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A line, or a delivery of quantity 1: gross = unit price × quantity, net = gross − given, room = net − floor."""
+    """A line, a delivery or a surcharge (both of quantity 1): gross = unit price × quantity, net = gross − given.
+
+    `set_units` of its units are used up by sets; `set_given_minor` of what was given belongs to those units alone.
+    """
 
     id: str
-    kind: Literal["goods", "delivery"]
+    kind: Literal["goods", "delivery", "fee"]
     sku: str
     quantity: int
     unit_price_minor: int
     floor_price_minor: int
     tax_rate_bps: int
     given_minor: int = 0
+    set_units: int = 0
+    set_given_minor: int = 0
+    is_gift: bool = False
+    rule_id: str | None = None
+    """Of gifts and surcharges: the rule they are due to."""
 
     @property
     def gross_minor(self) -> int:
@@ -48,17 +81,29 @@ class Position:
         """What `units` of the line still cost: what was given counts against them whole, never below zero."""
         return max(0, units * self.unit_price_minor - self.given_minor)
 
+    @property
+    def free_units(self) -> int:
+        """Units no set has used up."""
+        return self.quantity - self.set_units
+
+    @property
+    def spread_minor(self) -> int:
+        """What the line costs apart from what sets gave to their own units: every unit is worth its share of it."""
+        return self.gross_minor - self.given_minor + self.set_given_minor
+
     def less(self, amount_minor: int) -> Position:
         """The same position with more given."""
-        return Position(
-            self.id,
-            self.kind,
-            self.sku,
-            self.quantity,
-            self.unit_price_minor,
-            self.floor_price_minor,
-            self.tax_rate_bps,
-            self.given_minor + amount_minor,
+        return replace(self, given_minor=self.given_minor + amount_minor)
+
+    def after(self, grant: Grant) -> Position:
+        """The same position with what a grant gives and uses up."""
+        if not grant.set_units:
+            return self.less(grant.given_minor)
+        return replace(
+            self,
+            given_minor=self.given_minor + grant.given_minor,
+            set_units=self.set_units + grant.set_units,
+            set_given_minor=self.set_given_minor + grant.given_minor,
         )
 
 
@@ -75,7 +120,9 @@ class Grant:
     given_minor: int
     units: int
     exact: tuple[int, int]
-    capped_by: Literal["max", "floor", "price"] | None = None
+    capped_by: CappedBy | None = None
+    set_units: int = 0
+    """Units this uses up for sets: those that get it and those that earn it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +139,11 @@ class Ending:
     """What became of a fired rule; `by` names the rule that excluded or beat it."""
 
     rule: FiredRule
-    outcome: Literal["applied", "capped", "excluded", "lost_in_group", "no_room", "gave_nothing", "no_coupon"]
+    outcome: Outcome
     by: str | None = None
     wished_minor: int = 0
     given_minor: int = 0
+    limited_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,19 +154,31 @@ class State:
     options: PricingOptions
     positions: Mapping[str, Position]
     usable_coupons: frozenset[str]
+    allowances: Mapping[str, Allowance] = field(default_factory=dict)
     applied: tuple[Applied, ...] = ()
     endings: tuple[Ending, ...] = ()
     closed_by: FiredRule | None = None
     """The rule that is exclusive for the whole order, once it has been admitted."""
+    rewards: tuple[Reward, ...] = ()
+    messages: tuple[QuoteMessage, ...] = ()
+    gifts: tuple[OfferedGift, ...] = ()
+    acted: tuple[FiredRule, ...] = ()
+    """Rules that did something, in the order they did it."""
     fact_cache: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def goods(self) -> tuple[Position, ...]:
-        return tuple(position for position in self.positions.values() if position.kind == "goods")
+        """The lines somebody ordered; gifts are none."""
+        return tuple(p for p in self.positions.values() if p.kind == "goods" and not p.is_gift)
 
     @cached_property
     def deliveries(self) -> tuple[Position, ...]:
         return tuple(position for position in self.positions.values() if position.kind == "delivery")
+
+    @cached_property
+    def fees(self) -> tuple[Position, ...]:
+        """Surcharges, in the order rules asked for them."""
+        return tuple(position for position in self.positions.values() if position.kind == "fee")
 
 
 def normal_code(code: str) -> str:
@@ -133,11 +193,18 @@ def natural_key(position_id: str) -> tuple[tuple[int, int, str], ...]:
     return (*numbered, (2, 0, position_id))
 
 
-def begin(cart: Cart, options: PricingOptions | None = None, *, usable_coupons: Collection[str] | None = None) -> State:
+def begin(
+    cart: Cart,
+    options: PricingOptions | None = None,
+    *,
+    usable_coupons: Collection[str] | None = None,
+    allowances: Mapping[str, Allowance] | None = None,
+) -> State:
     """The state before the first stage.
 
-    `usable_coupons` are those of the cart's codes that may be used now; all of them where it is None. Two lines with the
-    same id raise `InvalidError`.
+    `usable_coupons` are those of the cart's codes that may be used now; all of them where it is None. `allowances` say
+    what limits and budgets leave a rule, by its id; a rule without one is unlimited. Two lines with the same id raise
+    `InvalidError`.
     """
     lines = sorted(cart.lines, key=lambda line: natural_key(line.id))
     deliveries = sorted(cart.deliveries, key=lambda delivery: natural_key(delivery.id))
@@ -160,4 +227,4 @@ def begin(cart: Cart, options: PricingOptions | None = None, *, usable_coupons: 
         raise InvalidError("marketing.line_repeated", "Two lines of the cart have the same id.", field="lines")
     entered = frozenset(normal_code(code) for code in cart.coupon_codes)
     usable = entered if usable_coupons is None else entered & {normal_code(code) for code in usable_coupons}
-    return State(cart, options or PricingOptions(), positions, usable)
+    return State(cart, options or PricingOptions(), positions, usable, dict(allowances or {}))
