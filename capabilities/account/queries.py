@@ -13,6 +13,7 @@ from capabilities.account.contract import (
     AccountRef,
     Balance,
     Entry,
+    Exchange,
     Phase,
     Side,
     Transfer,
@@ -80,7 +81,7 @@ def trial_balance(session: Session, business: str) -> tuple[TrialBalance, ...]:
     )
     pages: dict[str, list[tuple[AccountRef, Balance]]] = {}
     for row, *sums in found:
-        account = AccountRef(business=row.business, kind=AccountKind(row.kind), party=row.party, currency=row.currency)
+        account = ref_from(row)
         pages.setdefault(row.currency, []).append((account, _balance(account, sums)))
     return tuple(
         TrialBalance(
@@ -117,6 +118,11 @@ def rebuilt_sums() -> list[ColumnElement[int]]:
     ]
 
 
+def ref_from(row: AccountRow) -> AccountRef:
+    """An account as what it is."""
+    return AccountRef(business=row.business, kind=AccountKind(row.kind), party=row.party, currency=row.currency)
+
+
 def transfer_from(row: TransferRow) -> Transfer:
     """A row as others see it."""
     return Transfer(
@@ -131,6 +137,9 @@ def transfer_from(row: TransferRow) -> Transfer:
         pending_id=row.pending_id,
         corrects_id=row.corrects_id,
         expires_at=row.expires_at,
+        exchange=None
+        if row.exchange_id is None or row.rate_numerator is None or row.rate_denominator is None
+        else Exchange(other_id=row.exchange_id, numerator=row.rate_numerator, denominator=row.rate_denominator),
         subject=row.subject,
         reason=row.reason,
         actor=row.actor,

@@ -7,17 +7,19 @@ order. Reading the balances is adding up their slots.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
-from capabilities.account.contract import Origin, Phase, Side, Transfer, TransferRequest
-from capabilities.account.models import AccountRow, TransferRow
-from capabilities.account.queries import transfer_from
-from capabilities.account.writing import Account, Leg, add_entries, add_to_balances, add_transfers, open_accounts
+from capabilities.account.checking import check_corrections, check_exchanges
+from capabilities.account.contract import AccountRef, Origin, Phase, Transfer, TransferRequest
+from capabilities.account.models import AccountRow, BalanceRow, TransferRow
+from capabilities.account.queries import ref_from, transfer_from
+from capabilities.account.writing import Account, Leg, SetToWrite, write_set
 from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ConflictError, InvalidError, MissingError, PlatformError, RefusedError
 from capabilities.kernel.idempotency import canonical_sha256
@@ -31,58 +33,117 @@ def post_transfers(session: Session, requests: Sequence[TransferRequest], *, ori
     """Make a linked set of transfers: all or nothing.
 
     The same ids with the same bodies give the transfers that exist, and nothing new; another body, or a set of which
-    only a part exists, raises `ConflictError`. A balance that would fall below its limit, pending counted, raises
+    only a part exists, raises `ConflictError`. A balance that would leave its limits, pending counted, raises
     `RefusedError`; a pending transfer that is resolved already, or has run out, `ConflictError`.
     """
     if not 0 < len(requests) <= MAX_LINKED or len({request.id for request in requests}) != len(requests):
         raise InvalidError("account.set_invalid", f"A linked set has 1 to {MAX_LINKED} transfers with different ids.")
+    hashes = {request.id: body_sha256(request) for request in requests}
     known = _known(session, requests)
-    found = _existing(known, requests)
+    found = _existing(known, requests, hashes)
     if found is not None:
         return found
     moment = now()
     pending = _pending(known, requests, moment)
+    check_corrections(known, requests)
+    check_exchanges(requests, pending)
     linked_id = linked_id_of(request.id for request in requests)
-    rows = [_row(request, pending, linked_id, origin, moment) for request in requests]
-    write = _Write(
-        rows=rows,
-        legs={row.id: _legs(row, pending.get(row.pending_id or "")) for row in rows},
-        accounts=_accounts(session, requests, pending.values(), moment),
-        linked_id=linked_id,
+    transfers = [_transfer(request, pending, linked_id, origin, moment) for request in requests]
+    named = {ref.id: ref for request in requests for ref in (request.debit, request.credit) if ref is not None}
+    write = SetToWrite(
+        transfers=transfers,
+        hashes=hashes,
+        legs={made.id: _legs(made, pending.get(made.pending_id or "")) for made in transfers},
+        accounts=_held(session, pending.values(), named) | {id_: _account(ref) for id_, ref in named.items()},
+        named=list(named.values()),
     )
-    if any(account.lowest_minor is not None for account in write.accounts.values()):
+    if write.is_limited:
         with session.begin_nested():  # a refusal must leave the caller's transaction usable and nothing moved
             return _written(session, write, requests)
     return _written(session, write, requests)
 
 
 def expire_pending(session: Session, *, origin: Origin, limit: int = 500) -> int:
-    """Let pending transfers that ran out expire, oldest first; returns how many."""
+    """Let pending transfers that ran out expire, oldest first; returns how many. What was reserved together ends together."""
     resolving = aliased(TransferRow)
     is_resolved = select(resolving.id).where(resolving.pending_id == TransferRow.id).exists()
     overdue = session.scalars(
         select(TransferRow)
         .where(TransferRow.phase == Phase.PENDING.value, TransferRow.expires_at <= now(), ~is_resolved)
-        .order_by(TransferRow.expires_at)
+        .order_by(TransferRow.expires_at, TransferRow.linked_id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=TransferRow)
     ).all()
-    if overdue:
-        post_transfers(
-            session,
-            [
-                TransferRequest(
-                    id=derived_id("trf", row.id, "expire"),
-                    phase=Phase.EXPIRE,
-                    pending_id=row.id,
-                    subject=row.subject,
-                    reason="expired",
-                )
-                for row in overdue
-            ],
-            origin=origin,
+    sets = groupby(sorted(overdue, key=attrgetter("linked_id")), key=attrgetter("linked_id"))
+    expired = 0
+    for _, rows in sets:
+        requests = [
+            TransferRequest(
+                id=derived_id("trf", row.id, "expire"),
+                phase=Phase.EXPIRE,
+                pending_id=row.id,
+                subject=row.subject,
+                reason="expired",
+            )
+            for row in rows
+        ]
+        post_transfers(session, requests, origin=origin)
+        expired += len(requests)
+    return expired
+
+
+def correct(session: Session, transfer_ids: Sequence[str], *, reason: str, origin: Origin) -> tuple[Transfer, ...]:
+    """Take posted transfers back, each by a transfer that names it, in one linked set.
+
+    A transfer is corrected once, and both halves of an exchange together; a correction can itself be corrected.
+    """
+    rows = {row.id: row for row in session.scalars(select(TransferRow).where(TransferRow.id.in_(transfer_ids)))}
+    accounts = refs_of(session, {id_ for row in rows.values() for id_ in (row.debit_account_id, row.credit_account_id)})
+    requests = []
+    for id_ in transfer_ids:
+        row = rows.get(id_)
+        if row is None or row.phase not in (Phase.SINGLE.value, Phase.POST.value):
+            raise MissingError("account.transfer_unknown", f"There is no posted transfer {id_!r} to correct.")
+        made = transfer_from(row)
+        requests.append(
+            TransferRequest(
+                id=correction_id(made.id),
+                debit=accounts[made.credit_account_id],
+                credit=accounts[made.debit_account_id],
+                amount_minor=made.amount_minor,
+                corrects_id=made.id,
+                exchange=None
+                if made.exchange is None
+                else made.exchange.model_copy(update={"other_id": correction_id(made.exchange.other_id)}),
+                subject=made.subject,
+                reason=reason,
+            )
         )
-    return len(overdue)
+    return post_transfers(session, requests, origin=origin)
+
+
+def correction_id(transfer_id: str) -> str:
+    """The id of the transfer that takes this one back."""
+    return derived_id("trf", transfer_id, "reversed")
+
+
+def limit_account(
+    session: Session, account: AccountRef, *, lowest_minor: int, highest_minor: int | None = None
+) -> None:
+    """Set the limits of an account of a kind that has them. A balance that does not fit, pending counted, is refused."""
+    if account.lowest_minor is None:
+        raise InvalidError("account.not_limited", f"Accounts of the kind {account.kind.value} have no limits.")
+    if highest_minor is not None and highest_minor < lowest_minor:
+        raise InvalidError("account.limits_crossed", "The highest balance is below the lowest one.")
+    limits = {"lowest_minor": lowest_minor, "highest_minor": highest_minor}
+    opened = update(AccountRow).where(AccountRow.id == account.id).values(**limits).returning(AccountRow.id)
+    if session.execute(opened).first() is None:
+        raise MissingError("account.unknown", "This account was never used.")
+    try:
+        with session.begin_nested():
+            session.execute(update(BalanceRow).where(BalanceRow.account_id == account.id).values(**limits))
+    except IntegrityError as error:
+        raise _meaning(error) from error
 
 
 def linked_id_of(transfer_ids: Iterable[str]) -> str:
@@ -90,32 +151,43 @@ def linked_id_of(transfer_ids: Iterable[str]) -> str:
     return derived_id("lnk", *sorted(transfer_ids))
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
-    rows: list[TransferRow]
-    legs: dict[str, list[Leg]]
-    accounts: dict[str, Account]
-    linked_id: str
+def body_sha256(request: TransferRequest) -> str:
+    """The hash of what is asked; what does not cross currencies hashes as it did before exchanges carried a rate."""
+    left_out = {"exchange"} if request.exchange is None else set[str]()
+    return canonical_sha256(request.model_dump(mode="json", exclude=left_out))
+
+
+def refs_of(session: Session, account_ids: Iterable[str]) -> dict[str, AccountRef]:
+    """Accounts by their ids, as what they are."""
+    rows = session.scalars(select(AccountRow).where(AccountRow.id.in_(sorted(account_ids))))
+    return {row.id: ref_from(row) for row in rows}
 
 
 def _known(session: Session, requests: Sequence[TransferRequest]) -> dict[str, TransferRow]:
-    """By id: these transfers where they exist, the pending ones they resolve (locked), and what resolved those."""
+    """By id: these transfers where they exist, the pending ones they resolve and the ones they correct (locked), and
+    what resolved or corrected those.
+    """
     pending_ids = [request.pending_id for request in requests if request.pending_id is not None]
+    corrected_ids = [request.corrects_id for request in requests if request.corrects_id is not None]
     ids = [request.id for request in requests]
-    found = select(TransferRow).where(TransferRow.id.in_(ids))
-    if pending_ids:
-        known = or_(TransferRow.id.in_([*ids, *pending_ids]), TransferRow.pending_id.in_(pending_ids))
-        found = select(TransferRow).where(known).order_by(TransferRow.id).with_for_update()
+    if not pending_ids and not corrected_ids:
+        return {row.id: row for row in session.scalars(select(TransferRow).where(TransferRow.id.in_(ids)))}
+    known = [TransferRow.id.in_([*ids, *pending_ids, *corrected_ids])]
+    known += [TransferRow.pending_id.in_(pending_ids)] if pending_ids else []
+    known += [TransferRow.corrects_id.in_(corrected_ids)] if corrected_ids else []
+    found = select(TransferRow).where(or_(*known)).order_by(TransferRow.id).with_for_update()
     return {row.id: row for row in session.scalars(found)}
 
 
-def _existing(known: Mapping[str, TransferRow], requests: Sequence[TransferRequest]) -> tuple[Transfer, ...] | None:
+def _existing(
+    known: Mapping[str, TransferRow], requests: Sequence[TransferRequest], hashes: Mapping[str, str]
+) -> tuple[Transfer, ...] | None:
     rows = {request.id: known[request.id] for request in requests if request.id in known}
     if not rows:
         return None
     for request in requests:
         row = rows.get(request.id)
-        if row is None or row.body_sha256 != _sha256(request):
+        if row is None or row.body_sha256 != hashes[request.id]:
             raise ConflictError(
                 "account.transfer_reused",
                 f"The transfer {request.id} "
@@ -147,102 +219,93 @@ def _pending(
             raise ConflictError("account.pending_not_expired", f"The pending transfer {row.id} has not run out.")
         if (request.amount_minor or 0) > row.amount_minor:
             raise RefusedError("account.posted_too_much", "More than the pending amount cannot be posted.")
+    if len(rows) != len(asked):
+        raise ConflictError("account.pending_resolved", "A pending transfer is resolved once, also within a set.")
     return rows
 
 
-def _accounts(
-    session: Session, requests: Sequence[TransferRequest], pending: Iterable[TransferRow], moment: datetime
-) -> dict[str, Account]:
-    """Every account that is touched; those that are named and new are opened."""
-    named = {ref.id: ref for request in requests for ref in (request.debit, request.credit) if ref is not None}
-    held = {id_ for row in pending for id_ in (row.debit_account_id, row.credit_account_id)}
+def _held(session: Session, pending: Iterable[TransferRow], named: Mapping[str, AccountRef]) -> dict[str, Account]:
+    """The accounts of pending transfers that are resolved, where the set does not name them anyway."""
+    ids = {id_ for row in pending for id_ in (row.debit_account_id, row.credit_account_id)} - named.keys()
+    if not ids:
+        return {}
     columns = (AccountRow.id, AccountRow.business, AccountRow.side, AccountRow.lowest_minor)
-    found = session.execute(select(*columns).where(AccountRow.id.in_(sorted(named.keys() | held))))
-    accounts = {row.id: Account(row.business, Side(row.side), row.lowest_minor) for row in found}
-    new = [ref for id_, ref in sorted(named.items()) if id_ not in accounts]
-    if new:
-        open_accounts(session, new, moment)
-    return accounts | {ref.id: Account(ref.business, ref.side, ref.lowest_minor) for ref in new}
+    found = session.execute(select(*columns).where(AccountRow.id.in_(sorted(ids))))
+    return {row.id: Account(row.business, row.side, row.lowest_minor is not None) for row in found}
 
 
-def _row(
-    request: TransferRequest, pending: dict[str, TransferRow], linked_id: str, origin: Origin, moment: datetime
-) -> TransferRow:
+def _account(ref: AccountRef) -> Account:
+    return Account(ref.business, ref.side.value, ref.lowest_minor is not None)
+
+
+def _transfer(
+    request: TransferRequest, pending: Mapping[str, TransferRow], linked_id: str, origin: Origin, moment: datetime
+) -> Transfer:
     held = pending.get(request.pending_id or "")
     if held is not None:
         posted = request.amount_minor or held.amount_minor
-        debit_id, credit_id, business, currency = (
-            held.debit_account_id,
-            held.credit_account_id,
-            held.business,
-            held.currency,
-        )
-        amount = posted if request.phase is Phase.POST else 0
+        debit_id, credit_id, business = held.debit_account_id, held.credit_account_id, held.business
+        currency, amount = held.currency, posted if request.phase is Phase.POST else 0
     elif request.debit is not None and request.credit is not None:
-        debit_id, credit_id = request.debit.id, request.credit.id
-        business, currency = request.debit.business, request.debit.currency
-        amount = request.amount_minor or 0
+        debit_id, credit_id, business = request.debit.id, request.credit.id, request.debit.business
+        currency, amount = request.debit.currency, request.amount_minor or 0
     else:
         raise MissingError("account.pending_unknown", f"There is no pending transfer {request.pending_id!r}.")
-    return TransferRow(
+    return Transfer(
         id=request.id,
         business=business,
         linked_id=linked_id,
-        phase=request.phase.value,
+        phase=request.phase,
         debit_account_id=debit_id,
         credit_account_id=credit_id,
         currency=currency,
         amount_minor=amount,
         pending_id=request.pending_id,
         corrects_id=request.corrects_id,
+        exchange=request.exchange,
         expires_at=request.expires_at,
         subject=request.subject,
         reason=request.reason,
         actor=origin.actor,
         correlation_id=origin.correlation_id,
-        body_sha256=_sha256(request),
         created_at=moment,
     )
 
 
-def _legs(row: TransferRow, held: TransferRow | None) -> list[Leg]:
+def _legs(made: Transfer, held: TransferRow | None) -> list[Leg]:
     def both(layer: str, amount: int) -> list[Leg]:
         return [
-            Leg(row.debit_account_id, "debit", layer, amount),
-            Leg(row.credit_account_id, "credit", layer, amount),
+            Leg(made.debit_account_id, "debit", layer, amount),
+            Leg(made.credit_account_id, "credit", layer, amount),
         ]
 
-    if row.phase == Phase.PENDING.value:
-        return both("pending", row.amount_minor)
-    posted = both("posted", row.amount_minor) if row.amount_minor else []
+    if made.phase is Phase.PENDING:
+        return both("pending", made.amount_minor)
+    posted = both("posted", made.amount_minor) if made.amount_minor else []
     return posted if held is None else [*posted, *both("pending", -held.amount_minor)]
 
 
-def _written(session: Session, write: _Write, requests: Sequence[TransferRequest]) -> tuple[Transfer, ...]:
+def _written(session: Session, write: SetToWrite, requests: Sequence[TransferRequest]) -> tuple[Transfer, ...]:
     try:
-        if not add_transfers(session, write.rows):  # another transaction made the same set meanwhile: nothing new
-            return _existing(_known(session, requests), requests) or ()
-        add_entries(session, write.rows, write.legs)
-        moved = (leg for legs in write.legs.values() for leg in legs)
-        add_to_balances(session, write.linked_id, moved, write.accounts)
+        if not write_set(session, write):  # another transaction made the same set meanwhile: nothing new
+            return _existing(_known(session, requests), requests, write.hashes) or ()
     except IntegrityError as error:
         raise _meaning(error) from error
-    return tuple(transfer_from(row) for row in write.rows)
+    return tuple(write.transfers)
 
 
 def _meaning(error: IntegrityError) -> PlatformError:
-    if "limit_held" in str(error.orig):
+    told = str(error.orig)
+    if "limit_held" in told or "ceiling_held" in told:
         return RefusedError(
             "account.limit_exceeded",
-            "The balance would fall below its limit; nothing was moved.",
-            mend="Move less, or top the account up.",
+            "The balance would fall below its limit; nothing was moved."
+            if "limit_held" in told
+            else "The balance would rise above its limit; nothing was moved.",
+            mend="Move less, or top the account up." if "limit_held" in told else "Move less.",
         )
     return ConflictError(
         "account.transfer_raced",
         "Another transaction made, resolved or corrected one of these transfers.",
         mend="Look at what it did; try again with what is left.",
     )
-
-
-def _sha256(request: TransferRequest) -> str:
-    return canonical_sha256(request.model_dump(mode="json"))

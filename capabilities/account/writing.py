@@ -1,5 +1,5 @@
-"""The statements that write a linked set. Rows travel as arrays, so that a statement's text is the same for any number of
-them: it is compiled and prepared once, and a transfer's two entries are always added by one statement.
+"""The statement that writes a linked set. Rows travel as arrays, so that its text is the same for any number of them: it is
+compiled and prepared once. Transfers, entries, accounts that are new and balances go in one round trip.
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from capabilities.account.contract import AccountRef, Side
-from capabilities.account.models import SLOTS, TransferRow
+from capabilities.account.contract import AccountRef, Transfer
+from capabilities.account.models import SLOTS
 from capabilities.account.queries import SUMS
 
 TRANSFER_COLUMNS = {
@@ -29,6 +28,9 @@ TRANSFER_COLUMNS = {
     "amount_minor": "bigint",
     "pending_id": "varchar",
     "corrects_id": "varchar",
+    "exchange_id": "varchar",
+    "rate_numerator": "bigint",
+    "rate_denominator": "bigint",
     "expires_at": "timestamptz",
     "subject": "varchar",
     "reason": "varchar",
@@ -62,30 +64,39 @@ ACCOUNT_COLUMNS = {
 }
 
 
-def _adding(table: str, columns: Mapping[str, str], then: str = "") -> TextClause:
+def _adding(table: str, prefix: str, columns: Mapping[str, str], where: str = "") -> str:
     names = ", ".join(columns)
-    arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
-    return text(f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {then}")  # noqa: S608 - all of it stands here
+    arrays = ", ".join(f"CAST(:{prefix}_{name} AS {kind}[])" for name, kind in columns.items())
+    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {where}"  # noqa: S608 - all of it stands here
 
 
-ADD_ACCOUNTS = _adding("ledger_account", ACCOUNT_COLUMNS, "ORDER BY 1 ON CONFLICT DO NOTHING")
-ADD_TRANSFERS = _adding("ledger_transfer", TRANSFER_COLUMNS, "ON CONFLICT (id) DO NOTHING RETURNING id")
-ADD_ENTRIES = _adding("ledger_entry", ENTRY_COLUMNS)
-ADD_TO_BALANCES = _adding(
-    "ledger_balance",
-    BALANCE_COLUMNS,
-    # in one order for everybody, so that writers who meet on two accounts do not wait for each other in a circle
-    "ORDER BY 1, 2 ON CONFLICT (account_id, slot) DO UPDATE SET "
-    + ", ".join(f"{name}_minor = ledger_balance.{name}_minor + excluded.{name}_minor" for name in SUMS),
+IF_MADE = "WHERE (SELECT count(*) FROM made) > 0"  # counted, so that all transfers stand before a balance is locked
+
+WRITE_SET = text(f"""
+WITH made AS (
+    {_adding("ledger_transfer", "t", TRANSFER_COLUMNS, "ORDER BY 1")} ON CONFLICT (id) DO NOTHING RETURNING id
+), opened AS (
+    {_adding("ledger_account", "a", ACCOUNT_COLUMNS, f"{IF_MADE} ORDER BY 1")} ON CONFLICT DO NOTHING
+), entered AS (
+    {_adding("ledger_entry", "e", ENTRY_COLUMNS, IF_MADE)}
 )
-OPEN_LIMITED = text("""
-INSERT INTO ledger_balance (account_id, slot, business, side, lowest_minor, debits_posted_minor, credits_posted_minor,
-    debits_pending_minor, credits_pending_minor)
-SELECT id, 0, business, side, lowest_minor, 0, 0, 0, 0 FROM ledger_account
-WHERE id = ANY (:ids) AND lowest_minor IS NOT NULL ORDER BY id
-ON CONFLICT DO NOTHING
+{_adding("ledger_balance", "b", BALANCE_COLUMNS, f"{IF_MADE} ORDER BY 1, 2")}
+ON CONFLICT (account_id, slot) DO UPDATE SET
+    {", ".join(f"{name}_minor = ledger_balance.{name}_minor + excluded.{name}_minor" for name in SUMS)}
+RETURNING account_id, lowest_minor
 """)
-"""Accounts with a limit get their balance row when they are opened: it carries the limit."""
+"""Nothing is written where the set exists. Balances are changed in one order by everybody, so that writers who meet on two
+accounts do not wait for each other in a circle.
+
+Where only a part of the set is new, the entries of the other part exist: their key refuses, which breaks the transaction,
+so that no half of a set can be committed.
+"""
+
+LIMIT_NEW = text("""
+UPDATE ledger_balance b SET lowest_minor = a.lowest_minor, highest_minor = a.highest_minor
+FROM ledger_account a WHERE a.id = b.account_id AND a.id = ANY (:ids)
+""")
+"""The first balance row of an account with a limit takes it over, which also tests what was just added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,80 +111,117 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What writing needs to know of an account."""
+    """What writing needs to know of an account. One with a limit keeps a single row, whoever waits for it."""
 
     business: str
-    side: Side
-    lowest_minor: int | None
+    side: str
+    is_limited: bool
 
 
-def open_accounts(session: Session, refs: Sequence[AccountRef], moment: datetime) -> None:
-    """Open accounts that are new; those that somebody opened meanwhile stay."""
-    rows = [
+@dataclass(frozen=True, slots=True)
+class SetToWrite:
+    """A linked set: its transfers with the hashes of their bodies, what they do to accounts, and the accounts named."""
+
+    transfers: Sequence[Transfer]
+    hashes: Mapping[str, str]
+    legs: Mapping[str, Sequence[Leg]]
+    accounts: Mapping[str, Account]
+    named: Sequence[AccountRef]
+
+    @property
+    def is_limited(self) -> bool:
+        return any(account.is_limited for account in self.accounts.values())
+
+
+def write_set(session: Session, write: SetToWrite) -> bool:
+    """Whether the set was written; False where it exists already, whole."""
+    values = (
+        _arrays("t", TRANSFER_COLUMNS, [_transfer_values(one, write.hashes[one.id]) for one in write.transfers])
+        | _arrays("a", ACCOUNT_COLUMNS, [_account_values(ref, write.transfers[0]) for ref in write.named])
+        | _arrays("e", ENTRY_COLUMNS, _entry_values(write))
+        | _arrays("b", BALANCE_COLUMNS, _balance_values(write))
+    )
+    changed = session.execute(WRITE_SET, values).all()
+    new = [id_ for id_, lowest in changed if lowest is None and write.accounts[id_].is_limited]
+    if new:
+        session.execute(LIMIT_NEW, {"ids": new})
+    return bool(changed)
+
+
+def _transfer_values(transfer: Transfer, body_sha256: str) -> dict[str, Any]:
+    exchange = transfer.exchange
+    return {
+        "id": transfer.id,
+        "linked_id": transfer.linked_id,
+        "business": transfer.business,
+        "phase": transfer.phase.value,
+        "debit_account_id": transfer.debit_account_id,
+        "credit_account_id": transfer.credit_account_id,
+        "currency": transfer.currency,
+        "amount_minor": transfer.amount_minor,
+        "pending_id": transfer.pending_id,
+        "corrects_id": transfer.corrects_id,
+        "exchange_id": None if exchange is None else exchange.other_id,
+        "rate_numerator": None if exchange is None else exchange.numerator,
+        "rate_denominator": None if exchange is None else exchange.denominator,
+        "expires_at": transfer.expires_at,
+        "subject": transfer.subject,
+        "reason": transfer.reason,
+        "actor": transfer.actor,
+        "correlation_id": transfer.correlation_id,
+        "body_sha256": body_sha256,
+        "created_at": transfer.created_at,
+    }
+
+
+def _account_values(ref: AccountRef, transfer: Transfer) -> dict[str, Any]:
+    return {
+        "id": ref.id,
+        "business": ref.business,
+        "kind": ref.kind.value,
+        "party": ref.party,
+        "currency": ref.currency,
+        "side": ref.side.value,
+        "lowest_minor": ref.lowest_minor,
+        "opened_at": transfer.created_at,
+    }
+
+
+def _entry_values(write: SetToWrite) -> list[dict[str, Any]]:
+    return [
         {
-            "id": ref.id,
-            "business": ref.business,
-            "kind": ref.kind.value,
-            "party": ref.party,
-            "currency": ref.currency,
-            "side": ref.side.value,
-            "lowest_minor": ref.lowest_minor,
-            "opened_at": moment,
-        }
-        for ref in refs
-    ]
-    session.execute(ADD_ACCOUNTS, _arrays(ACCOUNT_COLUMNS, rows))
-    if any(ref.lowest_minor is not None for ref in refs):
-        session.execute(OPEN_LIMITED, {"ids": [ref.id for ref in refs]})
-
-
-def add_transfers(session: Session, rows: Sequence[TransferRow]) -> bool:
-    """Whether the set was added; False where it exists already, whole.
-
-    Where only a part of it is new, the entries of the other part exist: their key refuses, which breaks the transaction,
-    so that no half of a set can be committed.
-    """
-    values = [{name: getattr(row, name) for name in TRANSFER_COLUMNS} for row in rows]
-    return session.scalars(ADD_TRANSFERS, _arrays(TRANSFER_COLUMNS, values)).first() is not None
-
-
-def add_entries(session: Session, rows: Sequence[TransferRow], legs: Mapping[str, Sequence[Leg]]) -> None:
-    """Add both sides of every transfer."""
-    values = [
-        {
-            "transfer_id": row.id,
+            "transfer_id": transfer.id,
             "layer": leg.layer,
             "side": leg.side,
             "account_id": leg.account_id,
             "amount_minor": leg.amount_minor,
-            "currency": row.currency,
-            "business": row.business,
-            "created_at": row.created_at,
+            "currency": transfer.currency,
+            "business": transfer.business,
+            "created_at": transfer.created_at,
         }
-        for row in rows
-        for leg in legs[row.id]
+        for transfer in write.transfers
+        for leg in write.legs[transfer.id]
     ]
-    session.execute(ADD_ENTRIES, _arrays(ENTRY_COLUMNS, values))
 
 
-def add_to_balances(session: Session, linked_id: str, legs: Iterable[Leg], accounts: Mapping[str, Account]) -> None:
-    """Add what moved to the balances: an account without a limit in the slot of the set, one with a limit in its row."""
+def _balance_values(write: SetToWrite) -> list[dict[str, Any]]:
+    """What moved, by account: one without a limit in the slot of the set, one with a limit in its row."""
     sums: dict[str, Counter[str]] = {}
-    for leg in legs:
-        sums.setdefault(leg.account_id, Counter())[f"{leg.side}s_{leg.layer}_minor"] += leg.amount_minor
-    slot = int.from_bytes(hashlib.sha256(linked_id.encode()).digest()[:4]) % SLOTS
-    values = [
+    for legs in write.legs.values():
+        for leg in legs:
+            sums.setdefault(leg.account_id, Counter())[f"{leg.side}s_{leg.layer}_minor"] += leg.amount_minor
+    slot = int.from_bytes(hashlib.sha256(write.transfers[0].linked_id.encode()).digest()[:4]) % SLOTS
+    return [
         {
             "account_id": account_id,
-            "slot": 0 if accounts[account_id].lowest_minor is not None else slot,
-            "business": accounts[account_id].business,
-            "side": accounts[account_id].side.value,
+            "slot": 0 if write.accounts[account_id].is_limited else slot,
+            "business": write.accounts[account_id].business,
+            "side": write.accounts[account_id].side,
             **{f"{name}_minor": moved[f"{name}_minor"] for name in SUMS},
         }
         for account_id, moved in sums.items()
     ]
-    session.execute(ADD_TO_BALANCES, _arrays(BALANCE_COLUMNS, values))
 
 
-def _arrays(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in columns}
+def _arrays(prefix: str, columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {f"{prefix}_{name}": [row[name] for row in rows] for name in columns}

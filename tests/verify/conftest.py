@@ -13,7 +13,7 @@ from activities.catalogue import StepContext, find_operation
 from activities.journal import service as journal
 from activities.journal.models import ProcessStep, StepStatus
 from activities.pricing import PriceRequest
-from capabilities.account.contract import AccountKind, AccountRef, Origin, Phase, TransferRequest
+from capabilities.account.contract import AccountKind, AccountRef, Exchange, Origin, Phase, TransferRequest
 from capabilities.account.service import post_transfers
 from capabilities.kernel.clock import now
 from capabilities.kernel.idempotency import Answer, store_answer
@@ -143,9 +143,12 @@ def _build(session: Session) -> None:
     post_transfers(session, [hold], origin=origin)
     exchange = [AccountRef(business="retail", kind=AccountKind.EXCHANGE, currency=code) for code in ("CNY", "EUR")]
     euros = AccountRef(business="retail", kind=AccountKind.BANK, currency="EUR")
+    rate = Exchange(other_id="in", numerator=1, denominator=8)
     pair = [
-        TransferRequest(id="out", debit=exchange[0], credit=bank, amount_minor=8, **about),
-        TransferRequest(id="in", debit=euros, credit=exchange[1], amount_minor=1, **about),
+        TransferRequest(id="out", debit=exchange[0], credit=bank, amount_minor=8, exchange=rate, **about),
+        TransferRequest(
+            id="in", debit=euros, credit=exchange[1], amount_minor=1, exchange=rate.of_other("out"), **about
+        ),
     ]
     post_transfers(session, pair, origin=origin)
     record_act(session, business="retail", actor="editor", action="rules.submit", subject="rls_1")

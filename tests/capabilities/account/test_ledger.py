@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from capabilities.account.contract import AccountKind, AccountRef, Origin, Phase, TransferRequest
+from capabilities.account.contract import AccountKind, AccountRef, Exchange, Origin, Phase, TransferRequest
 from capabilities.account.models import SLOTS, BalanceRow, EntryRow, TransferRow
 from capabilities.account.queries import balance_of, entries_of, transfers_of, trial_balance
 from capabilities.account.service import expire_pending, post_transfers
@@ -219,16 +219,77 @@ def test_accounts_of_two_currencies_cannot_share_a_transfer(session):
         move("t", BANK, account(AccountKind.BUYER_WALLET, "ann", "EUR"), 5)
 
 
-def test_currencies_are_exchanged_by_a_linked_pair(session):
-    euro_wallet = account(AccountKind.BUYER_WALLET, "ann", "EUR")
-    top_up(session)
-    post(
-        session,
-        move("out", WALLET, account(AccountKind.EXCHANGE), 60),
-        move("in", account(AccountKind.EXCHANGE, currency="EUR"), euro_wallet, 8),
+EURO_WALLET = account(AccountKind.BUYER_WALLET, "ann", "EUR")
+EXCHANGES = {code: account(AccountKind.EXCHANGE, currency=code) for code in ("CNY", "EUR")}
+RATE = Exchange(other_id="in", numerator=2, denominator=15)
+
+
+def pair(amount=60, other=8, rate=RATE, phase=Phase.SINGLE, **more):
+    return (
+        move("out", WALLET, EXCHANGES["CNY"], amount, phase, exchange=rate, **more),
+        move("in", EXCHANGES["EUR"], EURO_WALLET, other, phase, exchange=RATE.of_other("out"), **more),
     )
-    assert (balance_of(session, WALLET).minor, balance_of(session, euro_wallet).minor) == (0, 8)
+
+
+def test_currencies_are_exchanged_by_a_linked_pair_that_carries_the_rate(session):
+    top_up(session)
+    out, into = post(session, *pair())
+
+    assert (balance_of(session, WALLET).minor, balance_of(session, EURO_WALLET).minor) == (0, 8)
     assert {page.currency: page.difference_minor for page in trial_balance(session, "retail")} == {"CNY": 0, "EUR": 0}
+    assert (out.exchange.numerator, out.exchange.denominator, out.exchange.other_id) == (2, 15, "in")
+    assert (into.exchange.numerator, into.exchange.denominator, into.exchange.other_id) == (15, 2, "out")
+    assert post(session, *pair()) == (out, into)
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        lambda: pair()[:1],
+        lambda: pair(rate=None),
+        lambda: pair(rate=Exchange(other_id="in", numerator=1, denominator=7)),
+        lambda: pair(rate=Exchange(other_id="elsewhere", numerator=2, denominator=15)),
+        lambda: pair(other=9),
+        lambda: pair(amount=68),
+        lambda: (pair()[0], pair(phase=Phase.PENDING)[1]),
+        lambda: (pair()[0], move("in", EURO_WALLET, EXCHANGES["EUR"], 8, exchange=RATE.of_other("out"))),
+        lambda: (move("x", BANK, WALLET, 1, exchange=RATE),),
+    ],
+)
+def test_half_an_exchange_or_one_at_another_rate_is_refused(session, requests):
+    top_up(session, amount=100)
+    with pytest.raises(InvalidError) as error:
+        post(session, *requests())
+    assert error.value.code == "account.exchange_unpaired"
+    assert balance_of(session, WALLET).available_minor == 100
+
+
+def test_a_reserved_exchange_is_resolved_as_a_pair_at_its_rate(session):
+    top_up(session)
+    post(session, *pair(phase=Phase.PENDING))
+    for halves in (
+        (resolve("p1", Phase.POST, "out"),),
+        (resolve("p1", Phase.POST, "out"), resolve("p2", Phase.VOID, "in")),
+        (resolve("p1", Phase.POST, "out", 60), resolve("p2", Phase.POST, "in", 4)),
+    ):
+        with pytest.raises(InvalidError) as error:
+            post(session, *halves)
+        assert error.value.code == "account.exchange_unpaired"
+    post(session, resolve("p1", Phase.POST, "out", 30), resolve("p2", Phase.POST, "in", 4))
+    assert (balance_of(session, WALLET).available_minor, balance_of(session, EURO_WALLET).minor) == (30, 4)
+
+
+def test_a_reserved_exchange_runs_out_as_a_pair(session):
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with time_machine.travel(noon, tick=False):
+        top_up(session)
+        post(session, *pair(phase=Phase.PENDING, expires_at=noon + timedelta(minutes=15)))
+    with time_machine.travel(noon + timedelta(minutes=15), tick=False):
+        assert expire_pending(session, origin=ORIGIN) == 2
+    assert (balance_of(session, WALLET).available_minor, balance_of(session, EURO_WALLET).credits_pending_minor) == (
+        60,
+        0,
+    )
 
 
 @pytest.mark.parametrize(
