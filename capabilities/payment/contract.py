@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from capabilities.kernel.money import Currency
 from capabilities.payment.routing import ROUTING  # noqa: F401 - whoever knows the contract knows the decision
+from capabilities.payment.terms import TERMS  # noqa: F401 - as above
 
 MAX_SOURCES = 8
 
