@@ -23,13 +23,15 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import PlatformError, RefusedError, UnavailableError
 from capabilities.kernel.idempotency import Answer, answer_of, store_answer
+from workflows.language.asking import asked_by
 from workflows.language.bind import bind, look_up
-from workflows.language.definition import Call, Decide, End, Raise, Reply, UndoAll, Wait
-from workflows.language.plan import COMPLETED, Do, Plan, Work, plan_of_text
+from workflows.language.definition import Approval, Call, Decide, End, Raise, Reply, SubProcess, UndoAll, Wait
+from workflows.language.plan import COMPLETED, LoopTooLongError, Plan, Turn, Work, plan_of_text, taken
 from workflows.messages import ADVANCE, Advance, Advanced, Ending, RunRef
 from workflows.messages import Reply as Sent
 from workflows.outside import call_outside
 from workflows.problems import json_text, problem
+from workflows.standing import APPROVAL, ask_approval
 from workflows.stepping import (
     Order,
     Refusal,
@@ -47,6 +49,8 @@ from workflows.stepping import (
 )
 
 MAX_STEPS = 24
+AHEAD = 4 * MAX_STEPS
+"""How many instructions ahead a batch looks for steps that are done already."""
 STRETCH_S = 2.0
 """After this the activity returns at the next chance, so that what it did is told to Temporal."""
 
@@ -67,7 +71,7 @@ def advance(request: Advance) -> Advanced:
         trail += done.trail
         if _must_return(plan, done, values) or monotonic() - began > STRETCH_S:
             live = plan.live_values(done.cursor, values)
-            news = {name: value for name, value in live.items() if known.get(name) is not value}
+            news = {name: value for name, value in live.items() if name not in known or known[name] is not value}
             return replace(done, values=news, trail=trail)
         request = replace(request, cursor=done.cursor, values=plan.live_values(done.cursor, values), notes=[])
 
@@ -75,7 +79,7 @@ def advance(request: Advance) -> Advanced:
 def _must_return(plan: Plan, done: Advanced, values: dict[str, Any]) -> bool:
     """Whether the process itself has something to do: answer, end, undo or wait."""
     told = done.reply is not None or done.outcome is not None or done.failure is not None
-    return told or isinstance(plan.next_step(done.cursor, values)[1], Wait | UndoAll)
+    return told or isinstance(plan.next_step(done.cursor, values)[1], Wait | UndoAll | Approval | SubProcess)
 
 
 def _part(request: Advance, plan: Plan) -> Advanced:
@@ -118,7 +122,7 @@ class _Batch:
     def run(self) -> Advanced:
         run = self.request.run
         self.values = dict(self.request.values)
-        paths = _upcoming(self.plan, self.request.cursor) + [note.path for note in self.request.notes]
+        paths = self.plan.upcoming(self.request.cursor, AHEAD) + [note.path for note in self.request.notes]
         self.found = journal.lock_run(self.session, run.run_id, paths=paths)
         if self.found.status == RunStatus.ENDED:
             return ended_before(self.session, run, self.found, self.request.cursor)
@@ -143,26 +147,36 @@ class _Batch:
                 case Call() if find_operation(step.operation).is_outside:
                     break
                 case Call() | Decide():
-                    self._do(order_of(step, self.values, self.request.mending))
+                    iteration = self.plan.iteration_of(step.name, self.values)
+                    self._do(order_of(step, self.values, self.request.mending, iteration))
                 case Reply():
                     self._reply(step)
                 case Raise():
                     raise raised(step, self.values)
-                case Wait() | UndoAll() | End() | None:
+                case Turn():
+                    self._turn(step)
+                case _:
                     break
             self.trail.append(step.name)
             cursor += 1
         return self.plan.next_step(cursor, self.values)
 
+    def _turn(self, turn: Turn) -> None:
+        try:
+            self.values |= taken(turn, self.values)
+        except LoopTooLongError as error:
+            refused = RefusedError("process.loop_too_long", str(error), mend="Do it in smaller parts.")
+            raise Refusal(None, error_of(refused) | {"step": turn.name}) from error
+
     def _do(self, order: Order) -> None:
         self.standing.at(order)
-        before = self.found.steps.get((order.path, 0, order.revision))
+        before = self.found.steps.get(order.key)
         if before is not None and before.is_final:
             self.values[order.path] = before.response
             return
         self.found.admit(self.request.turn)
         run, started_at = self.request.run, moment()
-        substitute = self.request.mending.substitutes.get(order.path)
+        substitute = self.request.mending.substitutes.get(order.place)
         if substitute is not None:
             self.values[order.path] = substitute
             self.rows.append(
@@ -219,25 +233,27 @@ class _Batch:
             )
         elif self.found.turn <= self.request.turn:
             journal.update_run(self.session, run.run_id, **standing_values(self.plan, self.values, step))
+            if isinstance(step, Approval):
+                ask_approval(self.session, run, asked_by(step, self.plan, self.values))
         return Advanced(
             cursor,
             self.plan.live_values(cursor, self.values),
             reply=self.reply,
             outcome=outcome,
-            is_wait_announced=isinstance(step, Wait),
+            is_wait_announced=isinstance(step, Wait | Approval),
             trail=self.trail,
         )
 
 
 def _outside(request: Advance, plan: Plan, cursor: int, step: Call, standing: Standing) -> Advanced:
-    order = order_of(step, request.values, request.mending)
+    order = order_of(step, request.values, request.mending, plan.iteration_of(step.name, request.values))
     standing.at(order)
     response = call_outside(
         request.run,
         order,
         turn=request.turn,
         undo=bound_undo(order, request.values),
-        substitute=request.mending.substitutes.get(order.path),
+        substitute=request.mending.substitutes.get(order.place),
         notes=[note_row(note) for note in request.notes],
         stands=lambda answer: _stands_after(plan, cursor, {**request.values, order.path: answer}),
     )
@@ -250,12 +266,6 @@ def _stands_after(plan: Plan, cursor: int, values: dict[str, Any]) -> dict[str, 
     """What changes in the run's row after a call outside: nothing, unless a wait comes next."""
     following = plan.next_step(cursor + 1, values)[1]
     return standing_values(plan, values, following) if isinstance(following, Wait) else None
-
-
-def _upcoming(plan: Plan, cursor: int) -> list[str]:
-    """The steps this batch may reach: jumps lead forward only."""
-    ahead = plan.instructions[cursor : cursor + 4 * MAX_STEPS]
-    return [instruction.step.name for instruction in ahead if isinstance(instruction, Do)]
 
 
 def outcome_at(step: Work | None) -> str | None:
@@ -288,6 +298,13 @@ def standing_values(plan: Plan, values: dict[str, Any], step: Work | None) -> di
             "step": step.name,
             "waiting_for": step.event or "time",
             "waiting_until": None if limit is None else now() + timedelta(seconds=limit),
+        }
+    elif isinstance(step, Approval):
+        stands |= {
+            "status": RunStatus.WAITING,
+            "step": step.name,
+            "waiting_for": APPROVAL,
+            "waiting_until": now() + timedelta(seconds=step.within_s),
         }
     subject = subject_of(plan, values)
     return stands if subject is None else stands | {"subject": subject}

@@ -6,4 +6,7 @@ from pydantic import BaseModel
 
 from capabilities.transaction.contract import CheckoutRequest
 
+ROLES = frozenset({"editor", "approver", "operator", "admin"})
+"""Who may be asked for an approval: the roles of people that decide anything."""
+
 INPUTS: dict[str, type[BaseModel]] = {"transaction.checkout": CheckoutRequest}

@@ -7,35 +7,30 @@ activities. Waits, parking and undo are here, because they may take days.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from datetime import timedelta
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 from temporalio.workflow import NondeterminismError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.language.definition import UndoAll, Wait
-    from workflows.language.plan import Plan, plan_of_text
+    from workflows.language.definition import Approval, SubProcess, UndoAll, Wait
     from workflows.messages import (
         ADVANCE,
         ANSWER,
+        DECIDE,
         EVENT,
         PARK,
         REPAIR,
         REPAIRED,
         UNDO,
-        WAIT,
         Advance,
         Advanced,
-        AnnounceWait,
+        Decision,
         Ending,
         Event,
         Failure,
-        Mending,
-        Note,
         Park,
         Repair,
         Repaired,
@@ -45,24 +40,9 @@ with workflow.unsafe.imports_passed_through():
         UndoRequest,
     )
     from workflows.problems import json_text, problem
+    from workflows.waiting import FAILED, NOTE_RETRY, WORK_RETRY, Patient, failure_of, unforeseen
 
-Result = TypeVar("Result")
-
-WORK_RETRY = RetryPolicy(
-    # 0.2, 0.4, … 15 s, 15 s: seventy-odd seconds in all, a restart of anything included; then a person is asked
-    initial_interval=timedelta(seconds=0.2),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(seconds=15),
-    maximum_attempts=12,
-)
-NOTE_RETRY = RetryPolicy(initial_interval=timedelta(seconds=0.2), maximum_interval=timedelta(seconds=30))
-"""Where a run stands must get written, however long the database is away."""
-ACTIVITY_LIMIT = timedelta(seconds=20)
-LOCAL_RETRY_THRESHOLD = timedelta(seconds=2)
-"""Longer back-offs are timers of the server: they survive the worker."""
 STOPPED, CANCELLED = "stopped", "cancelled"
-FAILED = (ActivityError, ApplicationError)
-"""How a local activity fails for good: wrapped when it was cut off, bare when it said so itself."""
 
 
 class _Stop(Exception):  # noqa: N818 - a way out, not an error
@@ -74,31 +54,17 @@ class _Stop(Exception):  # noqa: N818 - a way out, not an error
 
 
 @workflow.defn(dynamic=True)
-class Process:
+class Process(Patient):
     """A running process. Its type's name is the process's name."""
-
-    def __init__(self) -> None:
-        self._start: StartInput | None = None
-        self._values: dict[str, Any] = {}
-        self._cursor = 0
-        self._turn = 0
-        self._mending = Mending()
-        self._notes: list[Note] = []
-        self._reply: Reply | None = None
-        self._is_over = False
-        self._is_wait_announced = False
-        self._events: dict[str, Event] = {}
-        self._stuck: Failure | None = None
-        self._repair: Repair | None = None
-        self._repairs_done: set[str] = set()
-        self._cancelled = False
-        self._is_stopping = False
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> str:
         """Walk to the end; the outcome."""
         self._start = workflow.payload_converter().from_payload(args[0].payload, StartInput)
-        self._values = {"input": self._start.input, "run": {"id": self._start.run.run_id}}
+        self._values = {
+            "input": self._start.input,
+            "run": {"id": self._start.run.run_id, "actor": self._start.run.actor},
+        }
         try:
             outcome = await self._walk()
         except _Stop as stop:
@@ -129,6 +95,30 @@ class Process:
         if event.name in self._events or self._is_over:
             raise ApplicationError(f"{event.name} has come already.", type="process.event_repeated")
 
+    @workflow.update(name=DECIDE)
+    async def decide(self, decision: Decision) -> None:
+        """Approve or refuse what the process asks for; returns once the journal has it."""
+        place = decision.place
+        self._decisions[place] = decision
+        await workflow.wait_condition(lambda: place in self._decided or self._is_over)
+        if self._decided.get(place) != decision.id:
+            raise ApplicationError("It was decided otherwise meanwhile.", type="process.approval_decided")
+
+    @decide.validator
+    def _check_decision(self, decision: Decision) -> None:
+        if self._start is None or self._is_stopping or self._is_over:
+            raise ApplicationError("This process asks for nothing now.", type="process.approval_unknown")
+        if not isinstance(self._plan().step_named(decision.step), Approval):
+            raise ApplicationError(f"{decision.step} asks for no approval.", type="process.approval_unknown")
+        if decision.place in self._decisions or decision.place in self._decided:
+            raise ApplicationError("It has been decided already.", type="process.approval_decided")
+        if decision.actor == self._start.run.actor:
+            raise ApplicationError("Nobody approves what they asked for.", type="process.approval_own")
+        if decision.decision not in ("approve", "refuse") or not decision.actor:
+            raise ApplicationError("A decision approves or refuses.", type="process.decision_unknown")
+        if not decision.reason.strip():
+            raise ApplicationError("A decision says why.", type="process.reason_missing")
+
     @workflow.update(name=REPAIR)
     async def repair(self, repair: Repair) -> None:
         """Mend a parked step; returns once the journal has it."""
@@ -148,14 +138,6 @@ class Process:
 
     # --- the walk
 
-    def _plan(self) -> Plan:
-        return plan_of_text(self._started().definition)
-
-    def _started(self) -> StartInput:
-        if self._start is None:
-            raise ApplicationError("The process has not begun.", type="process.not_begun")
-        return self._start
-
     async def _walk(self) -> str:
         while True:
             try:
@@ -164,7 +146,7 @@ class Process:
                 raise
             except Exception as bug:  # noqa: BLE001 - a bug must stand on somebody's list, not be retried in silence
                 error = {"code": "process.interpreter_failed", "message": f"{type(bug).__name__}: {bug}"[:500]}
-                await self._mend(Failure("interpreter", _unforeseen(error)))
+                await self._mend(Failure("interpreter", unforeseen(error)))
             else:
                 if outcome is not None:
                     return outcome
@@ -178,6 +160,12 @@ class Process:
             self._cursor += 1
         elif isinstance(step, UndoAll):
             await self._undo(None)
+            self._cursor += 1
+        elif isinstance(step, Approval):
+            await self._ask(step)
+            self._cursor += 1
+        elif isinstance(step, SubProcess):
+            await self._run_part(step)
             self._cursor += 1
         else:
             outcome = await self._advance(step.name if step is not None else "end")
@@ -221,39 +209,15 @@ class Process:
             self._reply = self._reply or done.reply
             return done.outcome
 
-    async def _wait(self, step: Wait) -> None:
-        begun = workflow.now()
-        limit = step.seconds if step.seconds is not None else step.within_s
-        if not self._is_wait_announced:
-            request = AnnounceWait(
-                self._started().run, self._next_turn(), step.name, step.event or "time", limit, self._notes
-            )
-            await self._shielded(self._local(WAIT, request, type(None), f"wait/{step.name}", NOTE_RETRY))
-            self._notes = []
-        self._is_wait_announced = False
-        body: dict[str, Any] = {"timed_out": True}
-        actor = self._started().run.actor
-        if step.event is None:
-            await workflow.sleep(limit or 0, summary=step.name)
-        else:
-            name = step.event
-            try:
-                await workflow.wait_condition(lambda: name in self._events, timeout=limit, timeout_summary=step.name)
-                event = self._events[name]
-                body, actor = {**event.body, "timed_out": False}, event.actor
-            except TimeoutError:
-                actor = "clock"
-        self._values[step.name] = body
-        self._notes = [Note(step.name, body, actor, begun.isoformat(), workflow.now().isoformat())]
-
     # --- parking
 
     async def _mend(self, failure: Failure, *, undoing: bool = False) -> None:
         """Park, wait for a person, take the repair over. Leaves by `_Stop` when the repair says undo and stop."""
         start = self._started()
-        revision = self._mending.revisions.get(failure.step, 0)
+        place = failure.place
+        revision = self._mending.revisions.get(place, 0)
         parked = Park(start.run, self._next_turn(), failure, revision, self._notes)
-        await self._shielded(self._local(PARK, parked, type(None), f"park/{failure.step}", NOTE_RETRY))
+        await self._shielded(self._local(PARK, parked, type(None), f"park/{place}", NOTE_RETRY))
         self._notes = []
         self._stuck = failure
         while self._repair is None and not (self._cancelled and not undoing):
@@ -265,13 +229,13 @@ class Process:
         if repair is None:
             raise asyncio.CancelledError
         noted = Repaired(start.run, self._next_turn(), repair, failure.step)
-        await self._shielded(self._local(REPAIRED, noted, type(None), f"repair/{failure.step}", NOTE_RETRY))
+        await self._shielded(self._local(REPAIRED, noted, type(None), f"repair/{place}", NOTE_RETRY))
         self._repairs_done.add(repair.id)
         if repair.kind is RepairKind.RETRY_WITH and repair.change is not None:
-            self._mending.revisions[failure.step] = revision + 1
-            self._mending.requests[failure.step] = repair.change
+            self._mending.revisions[place] = revision + 1
+            self._mending.requests[place] = repair.change
         elif repair.kind is RepairKind.SKIP and repair.change is not None:
-            self._mending.substitutes[failure.step] = repair.change
+            self._mending.substitutes[place] = repair.change
         elif repair.kind is RepairKind.UNDO and not undoing:
             raise _Stop(self._stopped(STOPPED, repair.reason))
 
@@ -280,53 +244,3 @@ class Process:
         error_body = error | {"details": {"run_id": self._started().run.run_id}}
         body = problem(error_body)
         return Ending(outcome, error_body, Reply(body["status"], json_text(body)))
-
-    # --- small things
-
-    def _next_turn(self) -> int:
-        self._turn += 1
-        return self._turn
-
-    def _local(
-        self, name: str, request: Any, result: type[Result], step: str, retry: RetryPolicy
-    ) -> Coroutine[Any, Any, Any]:
-        """A local activity. Its id names the step, so that a changed order of steps makes a replay fail."""
-
-        async def call() -> Any:
-            return await workflow.execute_local_activity(
-                name,
-                request,
-                result_type=result,
-                activity_id=f"{step}/{self._turn}",
-                start_to_close_timeout=ACTIVITY_LIMIT,
-                retry_policy=retry,
-                local_retry_threshold=LOCAL_RETRY_THRESHOLD,
-            )
-
-        return call()
-
-    async def _shielded(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Let an activity end even when the process is cancelled; the cancellation is remembered."""
-        task = asyncio.ensure_future(work)
-        while not task.done():
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError:
-                self._cancelled = True
-            except FAILED:
-                break
-        return task.result()
-
-
-def failure_of(error: ActivityError | ApplicationError, step: str) -> Failure:
-    """What an activity told about its failure; a time-out tells nothing but itself."""
-    cause = error.cause if isinstance(error, ActivityError) else error
-    if isinstance(cause, ApplicationError) and cause.details:
-        told = dict(cause.details[0])
-        return Failure(**told)
-    message = str(cause or error)
-    return Failure(step, _unforeseen({"code": "process.step_timed_out", "message": message}))
-
-
-def _unforeseen(error: dict[str, str]) -> dict[str, Any]:
-    return {**error, "kind": "unavailable", "mend": None, "details": {}}

@@ -16,6 +16,10 @@ UNDO = "process.undo"
 PARK = "process.park"
 WAIT = "process.wait"
 REPAIRED = "process.repaired"
+DECIDED = "process.decided"
+BRANCH = "process.branch"
+JOIN = "process.join"
+DECIDE = "decide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,17 @@ class Note:
     actor: str
     started_at: str
     ended_at: str
+    iteration: int = 0
+
+
+def place_of(step: str, iteration: int) -> str:
+    """A step of a round of a loop, as people's mendings and decisions name it: outside of loops just the step."""
+    return f"{step}[{iteration}]" if iteration else step
 
 
 @dataclass(frozen=True, slots=True)
 class Mending:
-    """What people changed: by step, how often its input was changed, the new input, or what stands for its response."""
+    """What people changed: by place, how often its input was changed, the new input, or what stands for its response."""
 
     revisions: dict[str, int] = field(default_factory=dict)
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -129,6 +139,11 @@ class Failure:
     operation: str | None = None
     request: dict[str, Any] | None = None
     attempt: int = 1
+    iteration: int = 0
+
+    @property
+    def place(self) -> str:
+        return place_of(self.step, self.iteration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,17 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An approval that is asked for: by which step, of whom, and what that person should see."""
+
+    step: str
+    iteration: int
+    role: str
+    seconds: int
+    shows: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class AnnounceWait:
     """Write down that the run waits, where no batch before it could."""
 
@@ -152,6 +178,8 @@ class AnnounceWait:
     waiting_for: str
     seconds: int | None
     notes: list[Note]
+    asked: Asked | None = None
+    """What is to be approved, where the wait is for a person's approval."""
 
 
 class RepairKind(StrEnum):
@@ -186,6 +214,71 @@ class Repaired:
     turn: int
     repair: Repair
     step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's answer to an approval: `approve` or `refuse`. The same one (by its id) sent twice is one."""
+
+    id: str
+    step: str
+    iteration: int
+    decision: str
+    actor: str
+    reason: str
+
+    @property
+    def place(self) -> str:
+        return place_of(self.step, self.iteration)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision to be written into the journal; by the clock, where nobody answered in time."""
+
+    run: RunRef
+    turn: int
+    decision: Decision
+    started_at: str
+    ended_at: str
+    timed_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Begin a sub-process: for which step, of which process, with which input, and how it is undone."""
+
+    run: RunRef
+    turn: int
+    step: str
+    iteration: int
+    revision: int
+    process: str
+    request: dict[str, Any]
+    undo: dict[str, Any] | None
+    substitute: dict[str, Any] | None
+    notes: list[Note]
+
+
+@dataclass(frozen=True, slots=True)
+class Branched:
+    """The sub-process that is to run; or its answer, where that is known already."""
+
+    workflow_id: str | None = None
+    start: StartInput | None = None
+    response: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A sub-process has ended: write its outcome down as the answer of its step."""
+
+    run: RunRef
+    turn: int
+    step: str
+    iteration: int
+    revision: int
+    child_run_id: str
 
 
 @dataclass(frozen=True, slots=True)

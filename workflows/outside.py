@@ -46,7 +46,7 @@ def call_outside(
     started_at = moment()
     with transaction() as session:
         found = _look(session, run, order, notes)
-        before = found.steps.get((order.path, 0, order.revision))
+        before = found.steps.get(order.key)
         if before is not None and before.is_final:
             return before.response or {}
         if before is not None and before.error is not None and found.is_past(turn):

@@ -26,8 +26,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.journal import queries
+from activities.journal import approvals, queries
 from activities.journal import service as journal
+from activities.journal.models import RunStatus
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import ConflictError, MissingError, UnavailableError
 from capabilities.kernel.idempotency import Answer, answer_of, claim_key
@@ -36,7 +37,19 @@ from capabilities.kernel.ids import new_id
 from capabilities.kernel.settings import settings
 from workflows.language.snapshot import Snapshot
 from workflows.library import definition_for
-from workflows.messages import ANSWER, EVENT, REPAIR, Event, Repair, RepairKind, Reply, RunRef, StartInput
+from workflows.messages import (
+    ANSWER,
+    DECIDE,
+    EVENT,
+    REPAIR,
+    Decision,
+    Event,
+    Repair,
+    RepairKind,
+    Reply,
+    RunRef,
+    StartInput,
+)
 
 __all__ = [
     "Begun",
@@ -45,6 +58,7 @@ __all__ = [
     "await_answer",
     "begin_run",
     "connect",
+    "decide",
     "repair",
     "send_event",
     "start_process",
@@ -125,6 +139,37 @@ def begin_run(
         correlation_id=ref.correlation_id,
     )
     return Begun(run_id, workflow_id, process, None, StartInput(ref, definition.body, definition.sha256, input))
+
+
+def open_child(
+    session: Session,
+    *,
+    parent: RunRef,
+    parent_step: str,
+    definition: Snapshot,
+    workflow_id: str,
+    input: dict[str, Any],  # noqa: A002 - the word of the definition
+) -> Begun:
+    """Write the run of a sub-process. It is `running` from the beginning: its parent starts it, and no sweeper."""
+    ref = RunRef(new_id("run"), parent.business, parent.scenario, parent.actor, parent.correlation_id)
+    _save_definition(session, definition, parent.identity)
+    journal.open_run(
+        session,
+        id=ref.run_id,
+        status=RunStatus.RUNNING,
+        business=ref.business,
+        scenario=ref.scenario,
+        process=definition.definition.process,
+        definition_sha256=definition.sha256,
+        workflow_id=workflow_id,
+        input=input,
+        parent_run_id=parent.run_id,
+        parent_step=parent_step,
+        actor=ref.actor,
+        correlation_id=ref.correlation_id,
+    )
+    start = StartInput(ref, definition.body, definition.sha256, input)
+    return Begun(ref.run_id, workflow_id, definition.definition.process, None, start)
 
 
 def begun_before(session: Session, run_id: str, answer: Answer | None) -> Begun:
@@ -226,6 +271,22 @@ async def send_event(client: Client, run_id: str, event: str, body: dict[str, An
     await _update(client, run_id, EVENT, Event(event, body, actor), None)
 
 
+async def decide(client: Client, approval_id: str, *, decision: str, actor: str, reason: str, id: str) -> None:  # noqa: A002 - the request's own
+    """Approve or refuse what a run asks for; returns once the journal has it. The caller has checked the actor's role.
+
+    Raises `RefusedError` for whoever asked themselves, `ConflictError` when it was decided otherwise meanwhile.
+    """
+    asked = await asyncio.to_thread(_approval, approval_id)
+    if asked.asked_by == actor:
+        raise approvals.own_refused()
+    await _update(client, asked.run_id, DECIDE, Decision(id, asked.step, asked.iteration, decision, actor, reason), id)
+
+
+def _approval(approval_id: str) -> approvals.ApprovalSeen:
+    with transaction() as session:
+        return approvals.approval_of(session, approval_id)
+
+
 async def repair(client: Client, run_id: str, order: Repair) -> None:
     """Mend a parked run; returns once the journal has it. Raises `ConflictError` when it is not parked so.
 
@@ -234,7 +295,9 @@ async def repair(client: Client, run_id: str, order: Repair) -> None:
     await _update(client, run_id, REPAIR, order, order.id)
 
 
-async def _update(client: Client, run_id: str, update: str, argument: Event | Repair, update_id: str | None) -> None:
+async def _update(
+    client: Client, run_id: str, update: str, argument: Event | Repair | Decision, update_id: str | None
+) -> None:
     workflow_id = await asyncio.to_thread(_workflow_id, run_id)
     handle = client.get_workflow_handle(workflow_id)
     try:

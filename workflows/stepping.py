@@ -25,7 +25,7 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ErrorKind, PlatformError, UnavailableError
 from workflows.language.bind import Values, bind
 from workflows.language.definition import Call, Decide, Undo
-from workflows.messages import Failure, Mending, Note, RunRef
+from workflows.messages import Failure, Mending, Note, RunRef, place_of
 
 DECIDE = "rules.decide"
 """The operation behind `decide` steps: `{decision, facts}` → outcome, reason, effects, rule_ids, release_id."""
@@ -49,6 +49,17 @@ class Order:
     request: dict[str, Any]
     revision: int = 0
     undo: Undo | None = None
+    iteration: int = 0
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """The step's key in the journal."""
+        return self.path, self.iteration, self.revision
+
+    @property
+    def place(self) -> str:
+        """The name under which people's mendings of this step are kept."""
+        return place_of(self.path, self.iteration)
 
 
 class Refusal(Exception):  # noqa: N818 - the business says no: an answer, carried out of a transaction to undo it
@@ -68,15 +79,18 @@ class Standing:
     step: str
     operation: str | None = None
     request: dict[str, Any] | None = field(default=None, repr=False)
+    iteration: int = 0
 
     def at(self, order: Order) -> None:
         self.step, self.operation, self.request = order.path, order.operation.name, order.request
+        self.iteration = order.iteration
 
 
-def order_of(step: Call | Decide, values: Values, mending: Mending) -> Order:
+def order_of(step: Call | Decide, values: Values, mending: Mending, iteration: int = 0) -> Order:
     """What a step asks for: its bindings bound, or the input a person gave instead."""
     operation = find_operation(step.operation if isinstance(step, Call) else DECIDE)
-    request = mending.requests.get(step.name)
+    place = place_of(step.name, iteration)
+    request = mending.requests.get(place)
     if request is None:
         request = (
             bind(step.request, values)
@@ -88,8 +102,9 @@ def order_of(step: Call | Decide, values: Values, mending: Mending) -> Order:
         kind="call" if isinstance(step, Call) else "decide",
         operation=operation,
         request=request or {},
-        revision=mending.revisions.get(step.name, 0),
+        revision=mending.revisions.get(place, 0),
         undo=step.undo if isinstance(step, Call) else None,
+        iteration=iteration,
     )
 
 
@@ -98,7 +113,7 @@ def context_of(run: RunRef, order: Order) -> StepContext:
     return StepContext(
         run_id=run.run_id,
         step=order.path,
-        key=f"{run.run_id}/{order.path}/0/{order.revision}",
+        key=f"{run.run_id}/{order.path}/{order.iteration}/{order.revision}",
         identity=run.identity,
         actor=run.actor,
         correlation_id=run.correlation_id,
@@ -130,6 +145,7 @@ def row_of(run: RunRef, order: Order, status: StepStatus, started_at: str, **par
         path=order.path,
         kind=order.kind,
         status=status,
+        iteration=order.iteration,
         revision=order.revision,
         attempt=attempt(),
         operation=order.operation.name,
@@ -146,6 +162,7 @@ def note_row(note: Note) -> StepRow:
         path=note.path,
         kind="wait",
         status=StepStatus.WAITED,
+        iteration=note.iteration,
         response=note.response,
         actor=note.actor,
         started_at=note.started_at,
@@ -199,5 +216,5 @@ def _unforeseen(code: str, message: str) -> dict[str, Any]:
 
 
 def _told(standing: Standing, error: dict[str, Any], *, is_final: bool) -> ApplicationError:
-    failure = Failure(standing.step, error, standing.operation, standing.request, attempt())
+    failure = Failure(standing.step, error, standing.operation, standing.request, attempt(), standing.iteration)
     return ApplicationError(error["message"], failure, type=error["code"], non_retryable=is_final)

@@ -13,7 +13,7 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import PlatformError, UnavailableError, error_from_dict
 from capabilities.kernel.idempotency import Answer, answer_of, store_answer
-from workflows.messages import UNDO, Advanced, Ending, Reply, RunRef, UndoRequest
+from workflows.messages import UNDO, Advanced, Ending, Reply, RunRef, UndoRequest, place_of
 from workflows.outside import call_outside
 from workflows.stepping import (
     Order,
@@ -78,18 +78,20 @@ def _undo_own(request: UndoRequest, standing: Standing) -> tuple[UndoRow | None,
 
 def _order(request: UndoRequest, row: UndoRow) -> Order:
     path = PREFIX + row.path + (f"#{row.revision}" if row.revision else "")
+    place = place_of(path, row.iteration)
     return Order(
         path=path,
         kind="undo",
         operation=find_operation(row.operation),
-        request=request.mending.requests.get(path, row.request),
-        revision=request.mending.revisions.get(path, 0),
+        request=request.mending.requests.get(place, row.request),
+        revision=request.mending.revisions.get(place, 0),
+        iteration=row.iteration,
     )
 
 
 def _undo_one(session: Session, request: UndoRequest, row: UndoRow, order: Order) -> None:
     run, started_at = request.run, moment()
-    substitute = request.mending.substitutes.get(order.path)
+    substitute = request.mending.substitutes.get(order.place)
     if substitute is not None:
         response, status = substitute, StepStatus.SKIPPED
     else:
@@ -115,7 +117,7 @@ def _undo_outside(request: UndoRequest, row: UndoRow, standing: Standing) -> Non
         order,
         turn=request.turn,
         undo=None,
-        substitute=request.mending.substitutes.get(order.path),
+        substitute=request.mending.substitutes.get(order.place),
         notes=[],
         stands=lambda _: None,
         during=RunStatus.UNDOING,

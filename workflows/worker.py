@@ -37,12 +37,14 @@ from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.settings import settings
 from rules.warming import Warming
 from workflows.batch import advance
-from workflows.inputs import INPUTS
+from workflows.branching import begin_branch, join_branch
+from workflows.inputs import INPUTS, ROLES
 from workflows.interpreter import Process
 from workflows.jobs import jobs, repeat
 from workflows.language.checks import Catalogue, check
+from workflows.language.definition import SubProcess, steps_of
 from workflows.library import library
-from workflows.standing import announce_wait, note_repair, park
+from workflows.standing import announce_wait, note_decision, note_repair, park
 from workflows.starting import connect
 from workflows.undoing import undo_all
 
@@ -67,12 +69,31 @@ def load_operations() -> None:
 
 def check_library() -> None:
     """Check the built-in definitions against the catalogue: a wrong one must stop the start, not the first checkout."""
-    catalogue = Catalogue(operations(), decisions(), INPUTS, Decided)
+    catalogue = whole_catalogue()
     for name, found in library().items():
         for problem in check(found, catalogue):
             raise InvalidError(
                 f"process.{problem.code}", f"{name}, step {problem.step!r}: {problem.message}", mend=problem.mend
             )
+    for name, found in library().items():
+        if name in _parts_within(found.definition.process, frozenset()):
+            raise InvalidError("process.part_of_itself", f"{name} runs itself as a part of a part.")
+
+
+def whole_catalogue() -> Catalogue:
+    """Everything a definition may name."""
+    processes = {found.definition.process: found.definition.input for found in library().values()}
+    return Catalogue(operations(), decisions(), INPUTS, Decided, processes, ROLES)
+
+
+def _parts_within(process: str, seen: frozenset[str]) -> frozenset[str]:
+    """The processes that a process runs as parts, and their parts, in any of its variants."""
+    for found in library().values():
+        if found.definition.process == process:
+            for step in steps_of(found.definition.steps):
+                if isinstance(step, SubProcess) and step.process not in seen:
+                    seen = _parts_within(step.process, seen | {step.process})
+    return seen
 
 
 def runner(*more: str) -> SandboxedWorkflowRunner:
@@ -100,7 +121,16 @@ def make_worker(client: Client, executor: ThreadPoolExecutor, *, task_queue: str
         client,
         task_queue=task_queue or settings().task_queue,
         workflows=[Process],
-        activities=[advance, undo_all, park, announce_wait, note_repair],
+        activities=[
+            advance,
+            undo_all,
+            park,
+            announce_wait,
+            note_repair,
+            note_decision,
+            begin_branch,
+            join_branch,
+        ],
         activity_executor=executor,
         workflow_runner=runner(),
         **options(),

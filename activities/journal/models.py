@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Identity, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from capabilities.kernel.database import Base, BusinessRow, SmallInt
@@ -73,6 +73,9 @@ class ProcessRun(BusinessRow, Base):
     input: Mapped[dict[str, Any]]
     turn: Mapped[int] = mapped_column(SmallInt)
     """The turn of the last undo: a straggling activity of an earlier turn may add no new step any more."""
+    parent_run_id: Mapped[str | None] = mapped_column(index=True)
+    """The run that this one is a part of, and the step of it that began this one."""
+    parent_step: Mapped[str | None]
     actor: Mapped[str]
     correlation_id: Mapped[str]
     started_at: Mapped[datetime]
@@ -107,6 +110,32 @@ class ProcessStep(BusinessRow, Base):
     actor: Mapped[str]
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class ProcessApproval(BusinessRow, Base):
+    """What a run asks a person to approve, and what was decided. Nobody decides on what they asked for themselves."""
+
+    __tablename__ = "process_approval"
+    __table_args__ = (
+        UniqueConstraint("run_id", "path", "iteration"),
+        CheckConstraint("decided_by IS NULL OR decided_by <> asked_by", name="four_eyes"),
+        CheckConstraint("decision IN ('approve', 'refuse')", name="decision_known"),
+        Index("ix_process_approval_open", "business", "role", "id", postgresql_where=text("decision IS NULL")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[str]
+    path: Mapped[str]
+    iteration: Mapped[int] = mapped_column(SmallInt)
+    role: Mapped[str]
+    shows: Mapped[dict[str, Any]]
+    asked_by: Mapped[str]
+    asked_at: Mapped[datetime]
+    until: Mapped[datetime]
+    decision: Mapped[str | None]
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
 
 
 class ProcessRepair(BusinessRow, Base):

@@ -50,6 +50,16 @@ def run_of(session: Session, run_id: str, *, business: str | None = None) -> Pro
     return run
 
 
+def run_of_workflow(session: Session, workflow_id: str) -> ProcessRun | None:
+    """The run of that workflow id, if there is one."""
+    return session.scalars(select(ProcessRun).where(ProcessRun.workflow_id == workflow_id)).one_or_none()
+
+
+def parts_of(session: Session, run_id: str) -> list[ProcessRun]:
+    """The sub-processes a run has begun, oldest first."""
+    return list(session.scalars(select(ProcessRun).where(ProcessRun.parent_run_id == run_id).order_by(ProcessRun.id)))
+
+
 def run_of_subject(session: Session, subject: str) -> ProcessRun | None:
     """The newest run about a subject, such as the checkout of an order."""
     return session.scalars(

@@ -91,6 +91,7 @@ class UndoRow:
 
     sequence: int
     path: str
+    iteration: int
     revision: int
     operation: str
     request: dict[str, Any]
@@ -215,11 +216,16 @@ def has_undo(session: Session, run_id: str) -> bool:
 def undo_rows(session: Session, run_id: str) -> list[UndoRow]:
     """What is still to be undone, last step first."""
     found = session.execute(_undoable(run_id).order_by(ProcessStep.sequence.desc()))
-    return [UndoRow(row.sequence, row.path, row.revision, row.undo["call"], row.undo["with"]) for row in found]
+    return [
+        UndoRow(row.sequence, row.path, row.iteration, row.revision, row.undo["call"], row.undo["with"])
+        for row in found
+    ]
 
 
 def _undoable(run_id: str) -> Any:
-    return select(ProcessStep.sequence, ProcessStep.path, ProcessStep.revision, ProcessStep.undo).where(
+    return select(
+        ProcessStep.sequence, ProcessStep.path, ProcessStep.iteration, ProcessStep.revision, ProcessStep.undo
+    ).where(
         ProcessStep.run_id == run_id,
         ProcessStep.undone_at.is_(None),
         func.jsonb_typeof(ProcessStep.undo) == "object",

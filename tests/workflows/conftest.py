@@ -17,7 +17,8 @@ from temporalio.common import RetryPolicy
 from capabilities.kernel import database
 from capabilities.kernel.settings import settings
 from tests.workflows import hall
-from workflows import interpreter, library, starting
+from workflows import branching, interpreter, library, starting
+from workflows.inputs import INPUTS
 from workflows.language.reading import read_yaml
 from workflows.language.snapshot import snapshot
 from workflows.worker import make_worker
@@ -59,9 +60,22 @@ async def worker(client: Client) -> AsyncIterator[None]:
 def visits(monkeypatch: pytest.MonkeyPatch) -> hall.Hall:
     """The hall's processes stand in the library."""
     hall.declare()
-    texts = (hall.VISIT, hall.ASKING, hall.HURRIED, hall.CALLING)
+    texts = (
+        hall.VISIT,
+        hall.ASKING,
+        hall.HURRIED,
+        hall.CALLING,
+        hall.TOUR,
+        hall.NESTED,
+        hall.CONSENT,
+        hall.BRIEF,
+        hall.PARTY,
+        hall.INVITED,
+    )
     known = {read_yaml(text)["process"]: snapshot(read_yaml(text)) for text in texts}
     monkeypatch.setattr(starting, "definition_for", lambda process, identity: known[process])
+    monkeypatch.setattr(branching, "definition_for", lambda process, identity: known[process])
+    monkeypatch.setitem(INPUTS, "hall.visit", hall.Visit)
     monkeypatch.setattr(library, "library", lambda: known)
     return hall.fresh_hall()
 

@@ -23,6 +23,13 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Visit(Part):
+    name: str
+    nick: str | None = None
+    age: int = 0
+    names: tuple[str, ...] = ()
+
+
 class Greet(Part):
     name: str
 
@@ -196,3 +203,67 @@ steps:
   - ask: { wait: { event: host.answered, within_s: 60 } }
   - done: { end: seated }
 """
+
+TOUR = """
+process: tour
+en: Tour
+zh: 参观
+input: hall.visit
+steps:
+  - guests:
+      for: { each: input.names, most: 40 }
+      steps:
+      - greet: { call: hall.greet, with: { name: guests.item }, undo: { call: hall.forget, with: { guest: greet.guest } } }
+      - gate: { when: { field: guests.index, op: eq, value: 1 }, call: hall.pass_gate, with: { guest: greet.guest }, undo: { call: hall.go_back, with: { guest: greet.guest } } }
+      - seat: { when: { field: gate.status, op: missing }, call: hall.seat, with: { guest: greet.guest }, undo: { call: hall.rise, with: { guest: greet.guest } } }
+  - tell: { reply: 201, body: { count: guests.count } }
+  - done: { end: toured }
+"""
+
+NESTED = """
+process: nested
+en: Nested
+zh: 嵌套
+input: hall.visit
+steps:
+  - guests:
+      for: { each: input.names, most: 300 }
+      steps:
+      - again:
+          for: { each: input.names, most: 5 }
+          steps:
+          - greet: { call: hall.greet, with: { name: again.item }, because: a test }
+          - nap: { when: { field: again.index, op: eq, value: 1 }, wait: { seconds: 1 } }
+  - done: { end: toured }
+"""
+
+CONSENT = """
+process: consent
+en: Consent
+zh: 同意
+input: hall.visit
+steps:
+  - greet: { call: hall.greet, with: { name: input.name }, undo: { call: hall.forget, with: { guest: greet.guest } } }
+  - tell: { reply: 202, body: { status: { text: asked } } }
+  - consent: { approval: { role: approver, within_s: 60, otherwise: refuse, shows: { guest: greet.guest } } }
+  - no: { when: { field: consent.decision, op: eq, value: refuse }, raise: hall.host_declined, status: 409, message: The host said no., reason: consent.reason, outcome: declined }
+  - seat: { call: hall.seat, with: { guest: greet.guest }, undo: none, because: nothing follows }
+  - done: { end: seated }
+"""
+
+BRIEF = CONSENT.replace("process: consent", "process: brief").replace("within_s: 60", "within_s: 1")
+
+PARTY = """
+process: party
+en: Party
+zh: 聚会
+input: hall.visit
+steps:
+  - walk: { process: tour, with: { name: input.name, names: input.names }, undo: none, because: the tour undoes itself }
+  - came: { when: { field: walk.outcome, op: neq, value: toured }, raise: hall.tour_ended, status: 409, message: The tour did not end well., outcome: sent_home, details: { outcome: walk.outcome, code: walk.code } }
+  - seat: { call: hall.seat, with: { guest: input.name }, undo: { call: hall.rise, with: { guest: input.name } } }
+  - tell: { reply: 201, body: walk }
+  - done: { end: seated }
+"""
+
+INVITED = PARTY.replace("process: party", "process: invited").replace("process: tour", "process: asking")

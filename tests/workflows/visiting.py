@@ -21,8 +21,10 @@ RETAIL = BusinessIdentity("retail")
 Sessions = sessionmaker[Session]
 
 
-def begin(sessions: Sessions, process: str = "visit", name: str = "Ann", key: str | None = None) -> Begun:
-    body = {"name": name}
+def begin(
+    sessions: Sessions, process: str = "visit", name: str = "Ann", key: str | None = None, names: tuple[str, ...] = ()
+) -> Begun:
+    body: dict[str, Any] = {"name": name, **({"names": list(names)} if names else {})}
     with sessions.begin() as session:
         return starting.begin_run(
             session,

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workflows.language.definition import (
+    Approval,
     Call,
     Decide,
     Definition,
     End,
+    ForEach,
     Raise,
     Reply,
     Step,
+    SubProcess,
     Switch,
     UndoAll,
     Wait,
@@ -68,7 +71,7 @@ class Passed:
 
 
 class _Pen:
-    """Lays steps out one below the other; what is inside a switch stands indented beside its line."""
+    """Lays steps out one below the other; what is inside a switch or a loop stands indented beside its line."""
 
     def __init__(self, passed: Mapping[str, Passed], current: str | None, labels: Mapping[str, str]) -> None:
         self.passed, self.current, self.labels = passed, current, labels
@@ -94,12 +97,14 @@ class _Pen:
                 for branch in step.branches:
                     self.draw(branch.steps, depth + 1, node)
                 self.draw(step.otherwise, depth + 1, node)
+            elif isinstance(step, ForEach):
+                self.draw(step.steps, depth + 1, node)
             last = node
         return last
 
     def _node(self, step: Step, depth: int) -> Node:
         found = self.passed.get(step.name)
-        inner = isinstance(step, Switch) and any(inside.name in self.passed for inside in steps_of((step,)))
+        inner = isinstance(step, Switch | ForEach) and any(inside.name in self.passed for inside in steps_of((step,)))
         state = found.status if found else "passed" if inner else "not_taken"
         return Node(
             name=step.name,
@@ -111,7 +116,7 @@ class _Pen:
             state=state,
             is_current=step.name == self.current,
             attempt=found.attempt if found else 1,
-            has_undo=isinstance(step, Call) and step.undo is not None,
+            has_undo=isinstance(step, Call | SubProcess) and step.undo is not None,
         )
 
     def _edge(self, start: Node, end: Node, *, taken: bool = False) -> None:
@@ -134,6 +139,9 @@ _KINDS: dict[type, str] = {
     UndoAll: "undo",
     Wait: "wait",
     End: "end",
+    ForEach: "for",
+    Approval: "approval",
+    SubProcess: "process",
 }
 
 

@@ -36,7 +36,19 @@ from web.console.raw import as_json
 from web.console.texts import N_, translations
 from web.console.visit import Needs, Visit
 from web.console.words import word_of
-from workflows.language.definition import Call, Decide, Definition, End, Raise, Reply, Step, Wait
+from workflows.language.definition import (
+    Approval,
+    Call,
+    Decide,
+    Definition,
+    End,
+    ForEach,
+    Raise,
+    Reply,
+    Step,
+    SubProcess,
+    Wait,
+)
 from workflows.language.definition import steps_of as all_steps
 from workflows.language.plan import plan_of_text
 
@@ -211,6 +223,12 @@ def _step_label(step: Step, visit: Visit) -> str:  # noqa: PLR0911 - one line a 
             return texts.ugettext(N_("refuse: %(outcome)s")) % {"outcome": texts.ugettext(word_of(step.outcome))}
         case End():
             return texts.ugettext(N_("end: %(outcome)s")) % {"outcome": texts.ugettext(word_of(step.outcome))}
+        case ForEach():
+            return texts.ugettext(N_("for each of %(what)s")) % {"what": own}
+        case Approval():
+            return texts.ugettext(N_("ask for approval: %(role)s")) % {"role": texts.ugettext(word_of(step.role))}
+        case SubProcess():
+            return texts.ugettext(N_("run the process %(name)s")) % {"name": texts.ugettext(word_of(step.process))}
         case _:
             return own
 
@@ -268,7 +286,7 @@ def _step_views(
         views.append(
             StepView(
                 row=row,
-                label=label,
+                label=f"{label} ({row.iteration + 1})" if row.iteration else label,
                 operation=row.operation or row.kind,
                 actor=names.get(row.actor, row.actor),
                 request=as_json(row.request) if row.request else "",

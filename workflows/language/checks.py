@@ -7,32 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
-
-from capabilities.kernel.decision import Decision
 from capabilities.kernel.expression import Condition, Operator, tests_of
 from workflows.language.definition import (
+    Approval,
     Call,
     Decide,
-    Definition,
     End,
     Raise,
     Reply,
-    Switch,
+    SubProcess,
+    Undo,
     UndoAll,
     Wait,
     is_text,
     references_in,
-    steps_of,
 )
-from workflows.language.plan import Do, Instruction, JumpUnless, Plan, Work, plan_of, successors
+from workflows.language.plan import (
+    Do,
+    Instruction,
+    JumpUnless,
+    Plan,
+    Turn,
+    Work,
+    forgotten_by,
+    made_by,
+    plan_of,
+    successors,
+)
+from workflows.language.scope import Callable, Catalogue, Scope
 from workflows.language.snapshot import Snapshot
 from workflows.language.typing_rules import (
     ANYTHING,
     Shape,
-    field_of,
     fields_of,
     fits,
     item_of,
@@ -41,28 +49,10 @@ from workflows.language.typing_rules import (
     shape_of,
 )
 
+__all__ = ["Callable", "Catalogue", "Problem", "check"]
 
-class Callable(Protocol):
-    """What the checks must know of an operation."""
-
-    @property
-    def request(self) -> type[BaseModel]: ...
-    @property
-    def response(self) -> type[BaseModel]: ...
-    @property
-    def changes(self) -> bool: ...
-    @property
-    def is_outside(self) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What definitions may name: operations, decisions, inputs, and what a decision answers."""
-
-    operations: Mapping[str, Callable]
-    decisions: Mapping[str, Decision]
-    inputs: Mapping[str, type[BaseModel]]
-    decided: type[BaseModel]
+MOST_ROUNDS = 100_000
+"""How often loops within loops may go round in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +65,6 @@ class Problem:
     mend: str = ""
 
 
-class _Run(BaseModel):
-    """What every definition may refer to as `run`."""
-
-    id: str
-
-
 def check(snapshot: Snapshot, catalogue: Catalogue) -> list[Problem]:
     """Every problem, in reading order."""
     plan = plan_of(snapshot)
@@ -91,11 +75,13 @@ def check(snapshot: Snapshot, catalogue: Catalogue) -> list[Problem]:
     problems.extend(_ways(plan))
     surely, perhaps = _made_before(plan)
     for cursor, instruction in enumerate(plan.instructions):
-        scope = _Scope(definition, catalogue, surely[cursor], perhaps[cursor])
+        rounds = frozenset(loop.turn.name for loop in plan.loops if loop.head < cursor < loop.end)
+        scope = Scope(definition, catalogue, surely[cursor], perhaps[cursor], rounds)
         problems.extend(_instruction(instruction, scope))
+    problems.extend(_loops(plan))
     if definition.subject is not None:
         names = frozenset(step.name for step in _works(plan))
-        scope = _Scope(definition, catalogue, names, names)
+        scope = Scope(definition, catalogue, names, names)
         problems.extend(_fitting("", "subject", definition.subject, Shape(str), scope))
     return problems
 
@@ -138,65 +124,17 @@ def _made_before(plan: Plan) -> tuple[list[frozenset[str]], list[frozenset[str]]
             before = surely[cursor]
             if before is None:
                 continue
-            made = frozenset({instruction.step.name}) if isinstance(instruction, Do) else frozenset()
+            made, forgotten = made_by(instruction), forgotten_by(instruction)
             for to in successors(plan.instructions, cursor):
                 known = surely[to]
-                sure = before | made if known is None else known & (before | made)
-                may = perhaps[to] | perhaps[cursor] | made
+                sure = (before - forgotten) | made if known is None else known & ((before - forgotten) | made)
+                may = perhaps[to] | (perhaps[cursor] - forgotten) | made
                 if sure != known or may != perhaps[to]:
                     surely[to], perhaps[to], changed = sure, may, True
     return [found or frozenset() for found in surely], perhaps
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
-    """What may be referred to at one place."""
-
-    definition: Definition
-    catalogue: Catalogue
-    surely: frozenset[str]
-    perhaps: frozenset[str]
-
-    def resolve(self, reference: str) -> Shape | str:
-        """The shape of what a reference stands for, or what is wrong with it."""
-        root, *fields = reference.split(".")
-        found = self._root(root)
-        if isinstance(found, str):
-            return found
-        for field in fields:
-            inner = field_of(found, field)
-            if inner is None:
-                return f"{reference!r}: {name_of(found)} has no field {field!r}."
-            found = inner
-        return found
-
-    def _root(self, root: str) -> Shape | str:
-        if root == "input":
-            return shape_of(self.catalogue.inputs.get(self.definition.input, Any))
-        if root == "run":
-            return Shape(_Run)
-        if root not in self.perhaps:
-            return f"No step {root!r} has run before this one."
-        return Shape(self._response(root), is_nullable=root not in self.surely)
-
-    def _response(self, name: str) -> Any:
-        for step in _all_works(self.definition):
-            if step.name == name:
-                if isinstance(step, Call) and step.operation in self.catalogue.operations:
-                    return self.catalogue.operations[step.operation].response
-                if isinstance(step, Decide):
-                    return self.catalogue.decided
-        return Any
-
-    def with_made(self, name: str) -> _Scope:
-        return _Scope(self.definition, self.catalogue, self.surely | {name}, self.perhaps | {name})
-
-
-def _all_works(definition: Definition) -> Iterator[Work]:
-    return (step for step in steps_of(definition.steps) if not isinstance(step, Switch))
-
-
-def _instruction(instruction: Instruction, scope: _Scope) -> Iterator[Problem]:
+def _instruction(instruction: Instruction, scope: Scope) -> Iterator[Problem]:
     match instruction:
         case JumpUnless(condition, _):
             yield from _condition(condition, scope)
@@ -212,11 +150,65 @@ def _instruction(instruction: Instruction, scope: _Scope) -> Iterator[Problem]:
                 yield from _fitting(end.name, "reason", end.reason, Shape(str, is_nullable=True), scope)
         case Do(Wait() as wait) if wait.event is not None and wait.within_s is None:
             yield Problem(wait.name, "without_limit", "This wait has no limit.", "Say `within_s`.")
+        case Do(Turn() as turn):
+            yield from _turn(turn, scope)
+        case Do(Approval() as approval):
+            yield from _approval(approval, scope)
+        case Do(SubProcess() as sub):
+            yield from _sub_process(sub, scope)
         case Do(UndoAll() | End() | Wait()):
             return
 
 
-def _call(call: Call, scope: _Scope) -> Iterator[Problem]:
+def _loops(plan: Plan) -> Iterator[Problem]:
+    """What may not stand in a loop, and loops that go round too often within each other."""
+    for loop in plan.loops:
+        rounds = 1
+        for outer in plan.loops:
+            rounds *= outer.turn.most if outer.head <= loop.head < outer.end else 1
+        if rounds > MOST_ROUNDS:
+            message = f"This loop may go round {rounds:,} times in all; {MOST_ROUNDS:,} is the most."
+            yield Problem(loop.turn.name, "unbounded", message, "Lower `most`, or run a sub-process for each item.")
+        for instruction in plan.instructions[loop.head : loop.end]:
+            match instruction:
+                case Do(Reply() | UndoAll() as step):
+                    yield Problem(step.name, "in_a_loop", "An answer or an undo of everything cannot be repeated.")
+                case Do(Wait() as step) if step.event is not None:
+                    yield Problem(step.name, "in_a_loop", "An event comes once; it cannot be waited for in a loop.")
+
+
+def _turn(turn: Turn, scope: Scope) -> Iterator[Problem]:
+    found = scope.resolve(turn.each)
+    if isinstance(found, str):
+        yield Problem(turn.name, "reference_unknown", f"each: {found}")
+    elif item_of(found) is None and found.annotation is not Any:
+        yield Problem(turn.name, "type_mismatch", f"each: {turn.each} is {name_of(found)}, asked for is a list.")
+
+
+def _approval(approval: Approval, scope: Scope) -> Iterator[Problem]:
+    if approval.role not in scope.catalogue.roles:
+        known = ", ".join(sorted(scope.catalogue.roles))
+        yield Problem(approval.name, "role_unknown", f"Nobody has the role {approval.role!r}.", f"Known: {known}.")
+    yield from _references(approval.name, approval.shows, scope)
+
+
+def _sub_process(sub: SubProcess, scope: Scope) -> Iterator[Problem]:
+    known = scope.catalogue.processes.get(sub.process)
+    if known is None or sub.process == scope.definition.process:
+        yield Problem(sub.name, "process_unknown", f"There is no other process {sub.process!r}.")
+        return
+    if known in scope.catalogue.inputs:
+        target = Shape(scope.catalogue.inputs[known])
+        yield from _fitting(sub.name, "with", sub.request or {}, target, scope)
+    if sub.undo is None:
+        if sub.because is None:
+            message = f"{sub.process} changes something and is not undone."
+            yield Problem(sub.name, "without_undo", message, "Say `undo`, or `because`.")
+        return
+    yield from _undo(sub.name, sub.undo, scope)
+
+
+def _call(call: Call, scope: Scope) -> Iterator[Problem]:
     operation = scope.catalogue.operations.get(call.operation)
     if operation is None:
         yield Problem(call.name, "operation_unknown", f"There is no operation {call.operation!r}.")
@@ -231,16 +223,19 @@ def _call(call: Call, scope: _Scope) -> Iterator[Problem]:
                 "Say `undo`, or `because`.",
             )
         return
-    undo = scope.catalogue.operations.get(call.undo.operation)
-    if undo is None:
-        yield Problem(call.name, "operation_unknown", f"There is no operation {call.undo.operation!r}.")
-        return
     # a call outside registers its undo before the answer is known
-    inner = scope if operation.is_outside else scope.with_made(call.name)
-    yield from _fitting(call.name, "undo.with", call.undo.request or {}, Shape(undo.request), inner)
+    yield from _undo(call.name, call.undo, scope if operation.is_outside else scope.with_made(call.name))
 
 
-def _decide(decide: Decide, scope: _Scope) -> Iterator[Problem]:
+def _undo(step: str, undo: Undo, scope: Scope) -> Iterator[Problem]:
+    operation = scope.catalogue.operations.get(undo.operation)
+    if operation is None:
+        yield Problem(step, "operation_unknown", f"There is no operation {undo.operation!r}.")
+        return
+    yield from _fitting(step, "undo.with", undo.request or {}, Shape(operation.request), scope)
+
+
+def _decide(decide: Decide, scope: Scope) -> Iterator[Problem]:
     decision = scope.catalogue.decisions.get(decide.decision)
     if decision is None:
         yield Problem(decide.name, "decision_unknown", f"There is no decision {decide.decision!r}.")
@@ -253,7 +248,7 @@ def _decide(decide: Decide, scope: _Scope) -> Iterator[Problem]:
     yield from _fields(decide.name, "with", decide.facts or {}, wanted, scope)
 
 
-def _fitting(step: str, at: str, binding: Any, target: Shape, scope: _Scope) -> Iterator[Problem]:
+def _fitting(step: str, at: str, binding: Any, target: Shape, scope: Scope) -> Iterator[Problem]:
     """Whether a binding gives what is asked for."""
     if isinstance(binding, str):
         found = scope.resolve(binding)
@@ -283,7 +278,7 @@ def _fitting(step: str, at: str, binding: Any, target: Shape, scope: _Scope) -> 
 
 
 def _fields(
-    step: str, at: str, binding: Mapping[str, Any], wanted: Mapping[str, tuple[Shape, bool]], scope: _Scope
+    step: str, at: str, binding: Mapping[str, Any], wanted: Mapping[str, tuple[Shape, bool]], scope: Scope
 ) -> Iterator[Problem]:
     for name, part in binding.items():
         if name not in wanted:
@@ -295,7 +290,7 @@ def _fields(
             yield Problem(step, "field_missing", f"{at}: {name} must be given.")
 
 
-def _references(step: str, binding: Any, scope: _Scope) -> Iterator[Problem]:
+def _references(step: str, binding: Any, scope: Scope) -> Iterator[Problem]:
     for reference in references_in(binding):
         found = scope.resolve(reference)
         if isinstance(found, str):
@@ -305,7 +300,7 @@ def _references(step: str, binding: Any, scope: _Scope) -> Iterator[Problem]:
 _PLAIN: tuple[tuple[type, type], ...] = ((bool, bool), (int, int), (str, str))
 
 
-def _condition(condition: Condition, scope: _Scope) -> Iterator[Problem]:
+def _condition(condition: Condition, scope: Scope) -> Iterator[Problem]:
     """Conditions ask for fields that exist, and compare them with values they can have."""
     for test in tests_of(condition):
         found = scope.resolve(test.field)

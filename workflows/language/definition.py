@@ -9,7 +9,8 @@
       - tell: { reply: 200, body: greet }
       - done: { end: greeted }
 
-In `with` and `body` a bare text is a reference (`input.name`, `greet.words`); numbers, booleans and null are themselves,
+A step may also decide by rules, branch (`switch`), repeat (`for`), wait, ask a person (`approval`) or run another process
+(`process`). In `with` and `body` a bare text is a reference (`input.name`, `greet.words`); numbers, booleans and null are themselves,
 a literal text is written `{ text: hello }`, and mappings nest.
 """
 
@@ -128,7 +129,45 @@ class End:
     when: Condition | None = None
 
 
-Step = Call | Decide | Switch | Reply | Raise | UndoAll | Wait | End
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """Do the steps once for each item of a list, `most` at the most; inside, `name.item` is the item and `name.index` its place."""
+
+    name: str
+    each: str
+    most: int
+    steps: tuple[Step, ...]
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Ask a person of a role, never the one who began the run, and wait; after `within_s` it is decided as `otherwise` says.
+
+    `shows` binds what that person should see. The response: decision, reason, actor, timed_out.
+    """
+
+    name: str
+    role: str
+    within_s: int
+    otherwise: str
+    shows: Any = None
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubProcess:
+    """Run another process to its end, linked both ways in the journal; the response is its run's id and outcome."""
+
+    name: str
+    process: str
+    request: Any
+    undo: Undo | None = None
+    because: str | None = None
+    when: Condition | None = None
+
+
+Step = Call | Decide | Switch | Reply | Raise | UndoAll | Wait | End | ForEach | Approval | SubProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +183,15 @@ class Definition:
 
 
 def steps_of(steps: tuple[Step, ...]) -> Iterator[Step]:
-    """Every step, nested ones after the switch that holds them, in reading order."""
+    """Every step, nested ones after the switch or the loop that holds them, in reading order."""
     for step in steps:
         yield step
         if isinstance(step, Switch):
             for branch in step.branches:
                 yield from steps_of(branch.steps)
             yield from steps_of(step.otherwise)
+        elif isinstance(step, ForEach):
+            yield from steps_of(step.steps)
 
 
 def references_in(binding: Any) -> Iterator[str]:

@@ -10,14 +10,17 @@ import yaml
 
 from capabilities.kernel.expression import Condition, condition_from_json
 from workflows.language.definition import (
+    Approval,
     Branch,
     Call,
     Decide,
     Definition,
     End,
+    ForEach,
     Raise,
     Reply,
     Step,
+    SubProcess,
     Switch,
     Undo,
     UndoAll,
@@ -28,10 +31,15 @@ from workflows.language.definition import (
 
 MAX_STEPS = 200
 MAX_DEPTH = 6
+MAX_TIMES = 1_000
+"""How often a loop may go round."""
+YEAR_S = 366 * 86400
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _DOTTED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _REFERENCE = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_]+)*")
 RESERVED = frozenset({"input", "run"})
+DECISIONS = ("approve", "refuse")
+"""How an approval can be decided."""
 
 
 def read_yaml(text: str) -> dict[str, Any]:
@@ -154,24 +162,36 @@ def _step(body: Any, at: str, names: set[str], depth: int) -> Step:
     place = _Place(inner, f"{at}.{name}")
     kinds = [kind for kind in _READERS if kind in place.body]
     # `undo` is a step of its own only where it does not stand beside a call
-    if "call" in kinds:
+    if "call" in kinds or "process" in kinds:
         kinds = [kind for kind in kinds if kind != "undo"]
     if len(kinds) != 1:
         raise unreadable("a step is exactly one of: " + ", ".join(_READERS) + ".", place.at)
     if kinds[0] == "switch":
         return _switch(name, place, names, depth)
+    if kinds[0] == "for":
+        return _for(name, place, names, depth)
     return _READERS[kinds[0]](name, place)
 
 
 def _call(name: str, place: _Place) -> Step:
     place.only("call", "with", "undo", "because", "when")
+    undo, because = _undone_by(place)
+    return Call(name, place.dotted("call"), place.binding("with"), undo, because, place.condition())
+
+
+def _sub_process(name: str, place: _Place) -> Step:
+    place.only("process", "with", "undo", "because", "when")
+    undo, because = _undone_by(place)
+    return SubProcess(name, place.name("process"), place.binding("with"), undo, because, place.condition())
+
+
+def _undone_by(place: _Place) -> tuple[Undo | None, str | None]:
     undo: Undo | None = None
     if place.body.get("undo", "none") != "none":
         inner = _Place(place.body["undo"], f"{place.at}.undo")
         inner.only("call", "with")
         undo = Undo(inner.dotted("call"), inner.binding("with"))
-    because = place.text("because") if "because" in place.body else None
-    return Call(name, place.dotted("call"), place.binding("with"), undo, because, place.condition())
+    return undo, place.text("because") if "because" in place.body else None
 
 
 def _decide(name: str, place: _Place) -> Step:
@@ -211,9 +231,9 @@ def _wait(name: str, place: _Place) -> Step:
     inner = _Place(place.body["wait"], f"{place.at}.wait")
     if "seconds" in inner.body:
         inner.only("seconds")
-        return Wait(name, seconds=inner.whole("seconds", 1, 366 * 86400), when=place.condition())
+        return Wait(name, seconds=inner.whole("seconds", 1, YEAR_S), when=place.condition())
     inner.only("event", "within_s")
-    within = inner.whole("within_s", 1, 366 * 86400) if "within_s" in inner.body else None
+    within = inner.whole("within_s", 1, YEAR_S) if "within_s" in inner.body else None
     return Wait(name, event=inner.dotted("event"), within_s=within, when=place.condition())
 
 
@@ -241,14 +261,42 @@ def _switch(name: str, place: _Place, names: set[str], depth: int) -> Step:
     return Switch(name, tuple(branches), otherwise, place.condition())
 
 
-def _no_switch_here(name: str, place: _Place) -> Step:
+def _for(name: str, place: _Place, names: set[str], depth: int) -> Step:
+    place.only("for", "steps", "when")
+    inner = _Place(place.body["for"], f"{place.at}.for")
+    inner.only("each", "most")
+    steps = _steps(place.body.get("steps"), f"{place.at}.steps", names, depth + 1)
+    return ForEach(name, inner.reference("each"), inner.whole("most", 1, MAX_TIMES), steps, place.condition())
+
+
+def _approval(name: str, place: _Place) -> Step:
+    place.only("approval", "when")
+    inner = _Place(place.body["approval"], f"{place.at}.approval")
+    inner.only("role", "within_s", "otherwise", "shows")
+    otherwise = inner.name("otherwise")
+    if otherwise not in DECISIONS:
+        raise unreadable(f"`otherwise` is one of {', '.join(DECISIONS)}.", f"{inner.at}.otherwise")
+    return Approval(
+        name,
+        inner.name("role"),
+        inner.whole("within_s", 1, YEAR_S),
+        otherwise,
+        inner.binding("shows"),
+        place.condition(),
+    )
+
+
+def _no_block_here(name: str, place: _Place) -> Step:
     raise unreadable(f"{name} cannot stand here.", place.at)
 
 
 _READERS: dict[str, Callable[[str, _Place], Step]] = {
     "call": _call,
     "decide": _decide,
-    "switch": _no_switch_here,
+    "switch": _no_block_here,
+    "for": _no_block_here,
+    "approval": _approval,
+    "process": _sub_process,
     "reply": _reply,
     "raise": _raise,
     "undo": _undo,

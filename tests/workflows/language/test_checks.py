@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import pytest
-from pydantic import BaseModel
+from dataclasses import replace
 
-from activities.catalogue import operations
-from activities.deciding import Decided
-from capabilities.kernel.decision import decisions
+import pytest
+
 from tests.workflows import hall
-from workflows.inputs import INPUTS
+from web.access.contract import Role
+from workflows.inputs import INPUTS, ROLES
 from workflows.language.checks import Catalogue, check
 from workflows.language.reading import read_yaml
 from workflows.language.snapshot import snapshot
 from workflows.library import library
-from workflows.worker import load_operations
-
-
-class Visit(BaseModel):
-    name: str
-    nick: str | None = None
-    age: int = 0
+from workflows.worker import load_operations, whole_catalogue
 
 
 @pytest.fixture
 def catalogue() -> Catalogue:
     load_operations()
     hall.declare()
-    return Catalogue(operations(), decisions(), {**INPUTS, "hall.visit": Visit}, Decided)
+    whole = whole_catalogue()
+    processes = {**whole.processes, "tour": "hall.visit", "visit": "hall.visit"}
+    return replace(whole, inputs={**INPUTS, "hall.visit": hall.Visit}, processes=processes)
 
 
 def found(text: str, catalogue: Catalogue) -> list[tuple[str, str]]:
@@ -35,13 +30,11 @@ def found(text: str, catalogue: Catalogue) -> list[tuple[str, str]]:
 
 
 def test_the_definitions_of_the_product_have_no_problems(catalogue: Catalogue) -> None:
-    assert {name: check(each, catalogue) for name, each in library().items()} == {
-        "checkout": [],
-        "checkout.finance": [],
-    }
+    assert {name: check(each, catalogue) for name, each in library().items()} == {name: [] for name in library()}
+    assert {"checkout", "checkout.finance"} <= library().keys()
 
 
-@pytest.mark.parametrize("text", [hall.VISIT, hall.ASKING])
+@pytest.mark.parametrize("text", [hall.VISIT, hall.ASKING, hall.TOUR, hall.NESTED, hall.CONSENT, hall.PARTY])
 def test_the_definitions_of_the_tests_have_none_either(text: str, catalogue: Catalogue) -> None:
     assert found(text, catalogue) == []
 
@@ -81,3 +74,43 @@ def test_a_step_that_may_not_have_run_may_not_be_asked_for(catalogue: Catalogue)
         "  - seat: { call: hall.seat, with: { guest: maybe.status }",
     )
     assert found(text, catalogue) == [("seat", "may_be_absent")]
+
+
+def test_roles_that_may_approve_are_those_people_have() -> None:
+    assert {role.value for role in Role} >= ROLES
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "problem"),
+    [
+        (hall.TOUR, "each: input.names", "each: input.name", ("guests", "type_mismatch")),
+        (hall.TOUR, "each: input.names", "each: input.nobody", ("guests", "reference_unknown")),
+        (hall.TOUR, "with: { name: guests.item }", "with: { name: guests.index }", ("greet", "type_mismatch")),
+        (hall.TOUR, "with: { name: guests.item }", "with: { name: guests.thing }", ("greet", "reference_unknown")),
+        (hall.TOUR, "with: { name: guests.item }", "with: { name: seat.status }", ("greet", "reference_unknown")),
+        (hall.TOUR, "body: { count: guests.count }", "body: { last: seat.status }", ("tell", "reference_unknown")),
+        (hall.TOUR, "- seat: {", "- told: { reply: 200, body: greet }\n      - seat: {", ("told", "in_a_loop")),
+        (hall.TOUR, "- seat: {", "- all: { undo: all }\n      - seat: {", ("all", "in_a_loop")),
+        (hall.TOUR, "- seat: {", "- ask: { wait: { event: host.answered, within_s: 9 } }\n      - seat: {", ("ask", "in_a_loop")),
+        (hall.NESTED, "most: 5", "most: 500", ("again", "unbounded")),
+        (hall.CONSENT, "role: approver", "role: butler", ("consent", "role_unknown")),
+        (hall.CONSENT, "shows: { guest: greet.guest }", "shows: { guest: greet.hat }", ("consent", "reference_unknown")),
+        (hall.CONSENT, "op: eq, value: refuse", "op: eq, value: reject", ("consent", "type_mismatch")),
+        (hall.PARTY, "process: tour", "process: walk", ("walk", "process_unknown")),
+        (hall.PARTY, "process: tour", "process: party", ("walk", "process_unknown")),
+        (hall.PARTY, "with: { name: input.name, names: input.names }", "with: { names: input.names }", ("walk", "field_missing")),
+        (hall.PARTY, ", because: the tour undoes itself", "", ("walk", "without_undo")),
+    ],
+)  # fmt: skip
+def test_mistakes_of_loops_approvals_and_parts_are_found(
+    text: str, old: str, new: str, problem: tuple[str, str], catalogue: Catalogue
+) -> None:
+    assert text.count(old) == 1
+    assert problem in found(text.replace(old, new), catalogue)
+
+
+def test_the_item_of_a_loop_is_known_only_inside_of_it(catalogue: Catalogue) -> None:
+    text = hall.TOUR.replace(
+        "- tell:", "- after: { call: hall.seat, with: { guest: guests.item }, because: a test }\n  - tell:"
+    )
+    assert found(text, catalogue) == [("after", "may_be_absent")]
