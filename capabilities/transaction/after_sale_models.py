@@ -204,17 +204,17 @@ class SellerOrderRow(BusinessRow, Base):
     sources: Mapped[list[Any]]
 
 
-class AmendmentRow(BusinessRow, Base):
-    """A change of an open order that was applied, once a preview; rows are only added."""
+class ActRow(BusinessRow, Base):
+    """Something that was done to an order under a key, and what came of it: asked again, it is answered from here."""
 
-    __tablename__ = "order_amendment"
-    __table_args__ = (UniqueConstraint("order_id", "preview_sha256"),)
+    __tablename__ = "order_act"
+    __table_args__ = (UniqueConstraint("order_id", "kind", "key"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     order_id: Mapped[str]
-    preview_sha256: Mapped[str]
-    body: Mapped[dict[str, Any]]
-    refund_id: Mapped[str | None]
-    addition_id: Mapped[str | None]
+    kind: Mapped[str]
+    key: Mapped[str]
+    request: Mapped[dict[str, Any]]
+    answer: Mapped[dict[str, Any]]
     actor: Mapped[str]
     at: Mapped[datetime]

@@ -15,7 +15,7 @@ GUARD = """
 CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE ON {table}
 FOR EACH ROW EXECUTE FUNCTION refuse_change_of_money()
 """
-APPEND_ONLY = ("fulfilment_line", "refund_line", "refund_change", "order_amendment")
+APPEND_ONLY = ("fulfilment_line", "refund_line", "refund_change", "order_act")
 
 NEW_CHECKS = {
     "sales_order": {
@@ -114,18 +114,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("return_id", "line_id", name=op.f("pk_goods_return_line")),
     )
     op.create_table(
-        "order_amendment",
+        "order_act",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("order_id", sa.String(), nullable=False),
-        sa.Column("preview_sha256", sa.String(), nullable=False),
-        sa.Column("body", postgresql.JSONB(), nullable=False),
-        sa.Column("refund_id", sa.String(), nullable=True),
-        sa.Column("addition_id", sa.String(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("request", postgresql.JSONB(), nullable=False),
+        sa.Column("answer", postgresql.JSONB(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("business", sa.String(length=40), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_amendment")),
-        sa.UniqueConstraint("order_id", "preview_sha256", name=op.f("uq_order_amendment_order_id_preview_sha256")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_act")),
+        sa.UniqueConstraint("order_id", "kind", "key", name=op.f("uq_order_act_order_id_kind_key")),
     )
     op.create_table(
         "refund",
@@ -321,7 +321,7 @@ def downgrade() -> None:
     op.drop_index("ix_refund_business_status", table_name="refund")
     op.drop_index("ix_refund_business_requested", table_name="refund")
     op.drop_table("refund")
-    op.drop_table("order_amendment")
+    op.drop_table("order_act")
     op.drop_table("goods_return_line")
     op.drop_index("ix_goods_return_order_id", table_name="goods_return")
     op.drop_index("ix_goods_return_business_requested", table_name="goods_return")
