@@ -27,7 +27,8 @@ class Intent(Contract):
     """What will be asked. `open_calls` were sent earlier and not answered; they are asked after, not sent.
 
     `may_be_sent`: an earlier attempt may have sent `call`. `gives_up_at`: what the provider never heard of until then
-    is withdrawn, so that it cannot happen later. `others`: the intents of the order's further payments.
+    is withdrawn, so that it cannot happen later. `others`: the intents of the order's further payments. `is_taken`: all
+    that was authorized is captured by now, so a void that is declined leaves nothing standing.
     """
 
     payment_id: str | None
@@ -38,6 +39,7 @@ class Intent(Contract):
     gives_up_at: datetime | None = None
     others: tuple[Intent, ...] = ()
     refund_id: str | None = None
+    is_taken: bool = False
 
     @property
     def each(self) -> tuple[Intent, ...]:
@@ -143,7 +145,7 @@ def _withdraw(provider: Provider, intent: Intent, void: ProviderCall, limit_s: f
             "payment.captured_meanwhile", "The payment was captured while it was withdrawn.", mend="Refund it."
         )
     is_withdrawn = any(r.action is Action.VOID and r.outcome is Outcome.SUCCEEDED for r in reports)
-    if not is_withdrawn and _still_stands(provider, void, limit_s):
+    if not is_withdrawn and not intent.is_taken and _still_stands(provider, void, limit_s):
         raise UnavailableError(
             "payment.void_refused",
             "The provider did not withdraw the authorization.",

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
+from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.ids import derived_id
 from capabilities.kernel.settings import settings
 from capabilities.payment.asking import NOTHING_TO_ASK, Answer, Intent, ask, find_out, resumed, together
@@ -21,6 +22,7 @@ from capabilities.payment.providers.protocol import Action, ProviderCall
 from capabilities.payment.queries import payment_of
 from capabilities.payment.service import (
     Origin,
+    is_refund_share,
     lock_payments,
     lock_payments_beside,
     prepare_payment,
@@ -100,7 +102,8 @@ def intend_void(session: Session, order_id: str, *, key: str, origin: Origin) ->
             intents.append(Intent(payment_id=payment.id))
         else:
             intent = _order(session, payment, Action.VOID, amount, key, origin)
-            intents.append(intent.model_copy(update={"open_calls": open_calls}))
+            is_taken = _charged(payment) >= payment.amount_minor
+            intents.append(intent.model_copy(update={"open_calls": open_calls, "is_taken": is_taken}))
     return together(intents)
 
 
@@ -109,6 +112,10 @@ def intend_refund(session: Session, order_id: str, *, key: str, origin: Origin) 
     intents = []
     for payment in _cards(lock_payments(session, order_id)):
         sums = payment.amounts
+        if sums.refund_pending_minor > 0 and is_refund_share(session, open_references(payment.events, REFUND)):
+            raise UnavailableError(
+                "payment.refund_pending", "A refund of a part is under way.", mend="Try again when it is known."
+            )
         amount = sums.charged_minor + sums.charge_pending_minor + sums.refund_pending_minor
         if amount <= 0:
             intents.append(Intent(payment_id=payment.id))

@@ -17,7 +17,7 @@ from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
 from capabilities.payment.contract import Payment, PaymentEventKind, PreparePayment
 from capabilities.payment.extensions import provider_of_method
-from capabilities.payment.models import PaymentEventRow, PaymentRow
+from capabilities.payment.models import PaymentEventRow, PaymentRow, RefundShareRow
 from capabilities.payment.providers.protocol import Action, Outcome, ProviderReport
 from capabilities.payment.queries import events_of, keep_row, payment_from, payment_row
 
@@ -124,6 +124,12 @@ def _locked(session: Session, condition: ColumnElement[bool]) -> tuple[Payment, 
 
 def _locking(condition: ColumnElement[bool]) -> Select[PaymentRow]:
     return select(PaymentRow).where(condition).with_for_update().execution_options(populate_existing=True)
+
+
+def is_refund_share(session: Session, references: Sequence[str]) -> bool:
+    """Whether one of these keys gives back a share of a refund."""
+    found = select(RefundShareRow.reference).where(RefundShareRow.reference.in_(references)).limit(1)
+    return session.scalars(found).one_or_none() is not None
 
 
 def record_request(

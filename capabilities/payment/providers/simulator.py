@@ -120,15 +120,15 @@ class Simulator:
         if authorization is None or authorization.outcome != Outcome.SUCCEEDED.value:
             return "not_authorized"
         moved = self._moved(session, call)
+        captured = moved.get(Action.CAPTURE, 0)
+        if call.action is Action.REFUND:
+            gone = moved.get(Action.REFUND, 0) + moved.get(CHARGEBACK, 0)
+            return "more_than_captured" if gone + call.amount_minor > captured else None
         if moved.get(Action.VOID):
             return "voided"
-        captured = moved.get(Action.CAPTURE, 0)
-        if call.action is Action.VOID:
-            return "captured" if captured else None
-        if call.action is Action.CAPTURE:
-            return "more_than_authorized" if captured + call.amount_minor > authorization.amount_minor else None
-        gone = moved.get(Action.REFUND, 0) + moved.get(CHARGEBACK, 0)
-        return "more_than_captured" if gone + call.amount_minor > captured else None
+        if call.action is Action.VOID:  # of a capture in part, the rest can be withdrawn
+            return "captured" if captured >= authorization.amount_minor else None
+        return "more_than_authorized" if captured + call.amount_minor > authorization.amount_minor else None
 
     def _moved(self, session: Session, call: ProviderCall) -> dict[str, int]:
         """What was done under the authorization by other keys."""

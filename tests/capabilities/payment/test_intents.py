@@ -380,3 +380,28 @@ def test_an_open_capture_asked_for_again_is_looked_up_and_not_sent_again(till, s
 
     assert payment.amounts == PaymentAmounts(charged_minor=TOTAL)
     assert till.acts()[1] == ("capture", "succeeded", 1, 1)
+
+
+def test_a_void_the_provider_declined_is_asked_for_anew_under_a_key_of_its_own(till, sessions):
+    till.authorize("sim_void1_declined")
+    with sessions.begin() as session:
+        intent = intents.intend_void(session, till.order_id, key="void", origin=ORIGIN)
+    with pytest.raises(UnavailableError) as error:
+        till._finish(intent, intents.ask)
+    assert (error.value.code, error.value.details["reason"]) == ("payment.void_refused", "card_declined")
+
+    payment = till._finish(resumed(intent), intents.ask)
+
+    assert (payment.status, payment.amounts) == (PaymentStatus.VOIDED, PaymentAmounts(cancelled_minor=TOTAL))
+    voids = [(outcome, calls, acts) for action, outcome, calls, acts in till.acts() if action == "void"]
+    assert voids == [("declined", 1, 0), ("succeeded", 1, 1)]
+
+
+def test_what_is_asked_for_by_an_older_release_is_read_as_it_was(till):
+    """An intent in the journal of a running process knows nothing of further payments."""
+    intent = till.intend_authorization()
+    old = intent.model_dump(mode="json", exclude={"others", "refund_id", "is_taken"})
+    del old["call"]["authorization_id"]
+
+    payment = till._finish(resumed(intents.Intent.model_validate(old)), intents.ask)
+    assert payment.status is PaymentStatus.AUTHORIZED
