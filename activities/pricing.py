@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
+from activities.buyer_points import with_points
 from activities.catalogue import StepContext, operation
 from activities.explaining import explain_quote
+from activities.limits import circumstances_of, within_limits
+from activities.prices import repricing
 from activities.stage_loop import run_stages
 from capabilities.kernel.business import business_of
 from capabilities.kernel.clock import now
@@ -24,6 +29,7 @@ from capabilities.kernel.errors import ConflictError, PlatformError, RefusedErro
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
 from capabilities.marketing.contract import (
+    Allowance,
     Cart,
     CartBuyer,
     CartDelivery,
@@ -74,6 +80,8 @@ class PricedCheckout(StepType):
     lines: int
     hour: int
     release_ids: tuple[str, ...]
+    rewards: int = 0
+    """How many rewards the quote promises: points, cashback, coupons."""
 
 
 def price_cart(
@@ -81,13 +89,14 @@ def price_cart(
     rule_sets: Sequence[LiveRelease],
     coupons: Mapping[str, CouponState] | None = None,
     *,
+    allowances: Iterable[Allowance] = (),
     valid_for: timedelta = timedelta(minutes=30),
 ) -> Quote:
-    """The quote of a cart under these releases; touches nothing but the rule engine.
+    """The quote of a cart under these releases, within these allowances; touches nothing but the rule engine.
 
     Its id tells what the buyer is shown and until when, so that a checkout can name a quote nobody had to store.
     """
-    priced = run_stages(cart, rule_sets, coupons)
+    priced = run_stages(cart, rule_sets, coupons, allowances)
     quote = finish(
         priced.state,
         quote_id="",
@@ -95,13 +104,14 @@ def price_cart(
         expires_at=cart.at + valid_for,
         release_ids=tuple(release.release_id for release in rule_sets),
         coupons=priced.coupons,
+        hints=priced.hints,
     )
     return quote.model_copy(update={"id": shown_id(quote)})
 
 
 def quote_for(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer | None = None) -> Quote:
     """What this checkout would cost now. Writes nothing; refuses buyers who may not buy."""
-    return _quote_with_cart(session, checkout, buyer)[0]
+    return _priced(session, checkout, buyer).quote
 
 
 @operation("marketing.price", en="Price the cart", zh="计算价格")
@@ -111,12 +121,13 @@ def price(session: Session, context: StepContext, request: PriceRequest) -> Pric
     Refused where a coupon the buyer entered cannot be used, or the price is not the one the buyer was shown.
     """
     checkout = request.checkout
-    quote, cart = _quote_with_cart(session, checkout, request.buyer)
+    priced = _priced(session, checkout, request.buyer)
+    quote, cart = priced.quote, priced.cart
     _require_usable_coupons(quote)
     if not _is_agreed(session, checkout, quote):
         _require_applied_coupons(quote)
     kept = quote.model_copy(update={"id": derived_id("quo", context.key)})
-    save_quote(session, kept, cart)
+    save_quote(session, kept, cart, priced.circumstances)
     return PricedCheckout(
         quote_id=kept.id,
         currency=kept.currency,
@@ -129,26 +140,43 @@ def price(session: Session, context: StepContext, request: PriceRequest) -> Pric
         lines=len(cart.lines),
         hour=cart.at.astimezone(ZoneInfo(cart.time_zone)).hour,
         release_ids=kept.release_ids,
+        rewards=sum(reward.kind in ("points", "cashback", "coupon") for reward in kept.rewards),
     )
 
 
 # --- from a checkout to a cart ----------------------------------------------------------------------------------
 
 
-def _quote_with_cart(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer | None) -> tuple[Quote, Cart]:
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """A quote, the cart it is of, and what else was known of limits and coupons."""
+
+    quote: Quote
+    cart: Cart
+    circumstances: dict[str, Any]
+
+
+def _priced(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer | None) -> _Priced:
     admitted = buyer or admit_buyer(session, AdmitBuyer(business=checkout.business, buyer_id=checkout.buyer_id))
     identity = BusinessIdentity(checkout.business, checkout.scenario)
-    cart = _cart(session, checkout, admitted)
     release = live_release(session, DECISION, identity)
-    coupons = coupon_states(session, checkout.business, checkout.coupon_codes, cart.at)
+    releases = [] if release is None else [release]
+    cart = with_points(session, _cart(session, checkout, admitted), releases)
+    coupons = coupon_states(session, checkout.business, checkout.coupon_codes, cart.at, buyer_id=admitted.buyer_id)
     valid_for = timedelta(minutes=quote_minutes.for_identity(identity)())
-    return price_cart(cart, [] if release is None else [release], coupons, valid_for=valid_for), cart
+
+    def price_within(allowances: Iterable[Allowance]) -> Quote:
+        return price_cart(cart, releases, coupons, allowances=allowances, valid_for=valid_for)
+
+    quote, allowances = within_limits(session, cart, releases, price_within(()), price_within)
+    return _Priced(quote, cart, circumstances_of(allowances, coupons))
 
 
 def _cart(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer) -> Cart:
     """Prices, categories and floors come from the offers, never from the caller."""
     business = business_of(session, checkout.business)
-    resolved = resolve_checkout(session, checkout)
+    at = now()
+    resolved = resolve_checkout(session, checkout, repricing(session, business, checkout, buyer, at))
     delivery = resolved.delivery
     return Cart(
         business=checkout.business,
@@ -156,7 +184,7 @@ def _cart(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer) -> 
         channel=checkout.channel,
         country=checkout.country,
         currency=checkout.currency,
-        at=now(),
+        at=at,
         time_zone=business.time_zone,
         prices_include_tax=business.prices_include_tax,
         buyer=CartBuyer(
@@ -165,6 +193,9 @@ def _cart(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer) -> 
             tags=buyer.tags,
             segments=buyer.segments,
             order_number=buyer.order_number,
+            first_order_at=buyer.first_order_at,
+            lifetime_minor=max(0, buyer.lifetime_value_minor),
+            birthday=buyer.birthday,
         ),
         coupon_codes=checkout.coupon_codes,
         payment_method=checkout.payment_method,

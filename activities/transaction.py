@@ -162,7 +162,14 @@ def confirm_order(session: Session, context: StepContext, request: ConfirmReques
     service.commit_stock(session, order.id)
     if is_new:
         if order.buyer_id is not None:
-            count_order(session, order.business, order.buyer_id)
+            count_order(
+                session,
+                order.business,
+                order.buyer_id,
+                total_minor=order.total_minor,
+                currency=order.currency,
+                at=order.confirmed_at,
+            )
         publish(session, business=order.business, type="order.confirmed", subject=order.id, data=_event(order, context))
     assert order.confirmed_at is not None  # noqa: S101 - a check constraint holds it; this tells the type checker
     return ConfirmedOrder(order_id=order.id, number=order.number, status=order.status, confirmed_at=order.confirmed_at)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Identity, Index, select
+from sqlalchemy import Identity, Index, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -23,6 +25,30 @@ class OfferPriceRow(BusinessRow, Base):
     currency: Mapped[str]
     unit_price_minor: Mapped[int]
     recorded_at: Mapped[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPrice:
+    """What was asked for a piece from a moment until (without) another."""
+
+    unit_price_minor: int
+    begins: datetime
+    ends: datetime | None
+
+
+def own_prices(session: Session, business: str, skus: Iterable[str], currency: str) -> dict[str, list[OwnPrice]]:
+    """The offers' own prices in a currency, each since when and until when, by sku, oldest first."""
+    next_at = func.lead(OfferPriceRow.recorded_at).over(partition_by=OfferPriceRow.sku, order_by=OfferPriceRow.sequence)
+    found: dict[str, list[OwnPrice]] = {}
+    rows = session.execute(
+        select(OfferPriceRow, next_at)
+        .where(OfferPriceRow.business == business, OfferPriceRow.sku.in_(sorted(set(skus))))
+        .order_by(OfferPriceRow.sequence)
+    )
+    for row, ends in rows:
+        if row.currency == currency:
+            found.setdefault(row.sku, []).append(OwnPrice(row.unit_price_minor, row.recorded_at, ends))
+    return found
 
 
 def record_offer_price(session: Session, business: str, sku: str, currency: str, unit_price_minor: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sqlalchemy import BindParameter, Row, Select, bindparam, or_, select, tuple_
 from sqlalchemy.orm import Session
@@ -120,14 +120,20 @@ def _offer_from(row: Row[OfferRow, int]) -> Offer:
 # --- what a checkout names --------------------------------------------------------------------------------------
 
 
-def resolve_checkout(session: Session, request: CheckoutRequest) -> ResolvedCheckout:
-    """The offers a checkout names. `InvalidError` lists *all* unknown skus, wrong kinds or wrong currencies at once."""
+def resolve_checkout(
+    session: Session, request: CheckoutRequest, reprice: Callable[[dict[str, Offer]], dict[str, Offer]] | None = None
+) -> ResolvedCheckout:
+    """The offers a checkout names. `InvalidError` lists *all* unknown skus, wrong kinds or wrong currencies at once.
+
+    `reprice` gives offers other prices than their own, also in another currency, before it is asked which one they have.
+    """
     skus = [line.sku for line in request.lines]
     named = skus if request.delivery_sku is None else [*skus, request.delivery_sku]
     offers = offers_of(session, request.business, named)
     kept(session, OFFERS).setdefault(request.business, {}).update(offers)
     _require_known(request, offers)
     _require_kinds(request, offers)
+    offers = offers if reprice is None else reprice(offers)
     _require_currency(request, offers)
     worth = sum(offers[line.sku].unit_price_minor * line.quantity for line in request.lines)
     if worth > MAX_MINOR:

@@ -116,6 +116,7 @@ class AdmittedBuyer(Contract):
     first_order_at: datetime | None = None
     lifetime_value_minor: int = 0
     birthday: date | None = None
+    """Day and month only, in the year 2000: what is handed on and kept with prices tells nobody's age."""
 
 
 class BuyerPage(Contract):

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.clock import now
@@ -156,7 +157,7 @@ def consents_of(session: Session, business: str, buyer_id: str) -> dict[Purpose,
     newest = (
         select(ConsentRow)
         .where(ConsentRow.business == business, ConsentRow.buyer_id == buyer_id)
-        .distinct(ConsentRow.purpose)
+        .ext(distinct_on(ConsentRow.purpose))
         .order_by(ConsentRow.purpose, ConsentRow.sequence.desc())
     )
     return {Purpose(row.purpose): _consent_from(row) for row in session.scalars(newest)}

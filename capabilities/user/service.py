@@ -98,7 +98,7 @@ def admit_buyer(session: Session, request: AdmitBuyer) -> AdmittedBuyer:
         order_number=buyer.order_count + 1,
         first_order_at=buyer.first_order_at,
         lifetime_value_minor=buyer.lifetime_value_minor,
-        birthday=buyer.birthday,
+        birthday=None if buyer.birthday is None else buyer.birthday.replace(year=2000),
     )
 
 
