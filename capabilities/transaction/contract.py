@@ -1,4 +1,4 @@
-"""What others see of transactions: offers, the checkout request, orders, and (from `risk`) the risk decision."""
+"""What others see of transactions: offers, the checkout request, orders, and the decisions about them."""
 
 # ruff: noqa: PLC0414 - one contract in two files; this is how a name is handed on
 from __future__ import annotations
@@ -35,7 +35,8 @@ from capabilities.transaction.after_sale import ReturnStatus as ReturnStatus
 from capabilities.transaction.after_sale import SellerOrder as SellerOrder
 from capabilities.transaction.after_sale import SourceShare as SourceShare
 from capabilities.transaction.after_sale import UnitsOfLine as UnitsOfLine
-from capabilities.transaction.risk import RISK  # noqa: F401 - whoever knows the contract knows the decision
+from capabilities.transaction.refund_policy import REFUND_POLICY as REFUND_POLICY
+from capabilities.transaction.risk import RISK as RISK
 from capabilities.transaction.sources import MAX_SOURCES, check_sources
 from capabilities.transaction.sources import PaymentSource as PaymentSource
 

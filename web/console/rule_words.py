@@ -18,7 +18,15 @@ from web.access.contract import Language
 from web.console.formats import moment, money, rate
 from web.console.texts import N_, translations
 
-UNITS = {"pieces": N_("pieces"), "lines": N_("lines"), "g": N_("g"), "h": N_("o'clock"), "%": "%"}
+UNITS = {
+    "pieces": N_("pieces"),
+    "lines": N_("lines"),
+    "g": N_("g"),
+    "h": N_("o'clock"),
+    "%": "%",
+    "days": N_("days"),
+    "times": N_("times"),
+}
 GRAINS = {"order": N_("the order as a whole"), "line": N_("each line by itself")}
 EXCLUSIVE = {
     "no": N_("combines with others"),

@@ -1,0 +1,212 @@
+"""What a refund of an order would give back, put together from order, quote, payments and rules: the preview is the result.
+
+The goods a buyer keeps are priced by the order's own cart and releases where the rule set declares that a partial return
+re-evaluates the discounts (`re_evaluate`) or takes back those whose threshold no longer holds (`claw_back`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from activities.explaining import quote_like
+from activities.stage_loop import options_of
+from capabilities.kernel.business import business_of
+from capabilities.kernel.clock import now
+from capabilities.kernel.identity import BusinessIdentity
+from capabilities.marketing.contract import Quote, QuoteLine
+from capabilities.marketing.queries import cart_of, find_quote
+from capabilities.payment.contract import Payment
+from capabilities.payment.queries import payments_of_order
+from capabilities.payment.sharing import share_back
+from capabilities.transaction.after_sale import AfterReturn
+from capabilities.transaction.contract import (
+    Order,
+    Refund,
+    RefundAdjustment,
+    RefundKind,
+    RefundLine,
+    RefundPreview,
+    RefundRequest,
+    SourceShare,
+)
+from capabilities.transaction.extensions import begins_on
+from capabilities.transaction.queries import refunds_of
+from capabilities.transaction.refund_queries import GONE
+from capabilities.transaction.refundable import kept_lines, preview_sha256, require_refundable
+from capabilities.transaction.refunding import (
+    GOODS,
+    KeptLine,
+    LineAmounts,
+    kept_total,
+    refund_amount,
+    refund_units,
+    refused_too_much,
+)
+from rules.queries import release_to_decide
+
+WHOLE_BPS = 10_000
+
+
+def preview_refund(
+    session: Session, order: Order, request: RefundRequest, *, fee_bps: int = 0, fee_minor: int = 0
+) -> RefundPreview:
+    """What the request gives back now. Reads only; whoever opens the refund locks the order first and asks again."""
+    units = require_refundable(session, order, request)
+    quote = find_quote(session, order.quote_id)
+    kept = kept_lines(session, order, _adjustments(quote))
+    inclusive = order.prices_include_tax
+    after_return: AfterReturn = "keep"
+    if request.amount_minor is not None:
+        lines = refund_amount(kept, request.amount_minor, prices_include_tax=inclusive)
+    else:
+        after_return = _declared(session, quote)
+        lines = refund_units(
+            kept,
+            units,
+            prices_include_tax=inclusive,
+            after_return=after_return,
+            repriced=_repriced(session, quote, kept, units) if after_return != "keep" and quote is not None else None,
+        )
+    total = sum(line.total_minor for line in lines)
+    preview = _with_money(session, order, request, kept, lines, total, (fee_bps, fee_minor))
+    preview = preview.model_copy(update={"after_return": after_return})
+    return preview.model_copy(update={"sha256": preview_sha256(request, preview)})
+
+
+def _with_money(
+    session: Session,
+    order: Order,
+    request: RefundRequest,
+    kept: tuple[KeptLine, ...],
+    lines: tuple[RefundLine, ...],
+    total: int,
+    fee: tuple[int, int],
+) -> RefundPreview:
+    refundable = kept_total(kept, prices_include_tax=order.prices_include_tax)
+    payments = payments_of_order(session, order.id)
+    is_taken = request.kind is RefundKind.CHARGEBACK
+    unpaid = 0 if is_taken else min(total, _owed(payments, refunds_of(session, order.id), refundable))
+    fee_bps, fee_minor = fee
+    # the fee is kept of what would go back, and is never more than that
+    kept_fee = 0 if is_taken else min(total - unpaid, fee_minor + (2 * total * fee_bps + WHOLE_BPS) // (2 * WHOLE_BPS))
+    due = total - unpaid - kept_fee
+    return RefundPreview(
+        order_id=order.id,
+        number=order.number,
+        kind=request.kind,
+        currency=order.currency,
+        after_return="keep",
+        total_minor=total,
+        fee_minor=kept_fee,
+        unpaid_minor=unpaid,
+        due_minor=due,
+        lines=lines,
+        sources=() if is_taken or request.destination == "wallet" else _sources(payments, due),
+        refundable_minor=refundable,
+    )
+
+
+def _owed(payments: Iterable[Payment], refunds: Iterable[Refund], kept_minor: int) -> int:
+    """What of the kept goods the buyer has not paid, such as a later instalment: a refund takes it off first."""
+    paid = sum(
+        found.amounts.charged_minor + found.amounts.refunded_minor + found.amounts.refund_pending_minor
+        for found in payments
+    )
+    gone = sum(
+        refund.total_minor - refund.unpaid_minor
+        for refund in refunds
+        if refund.status not in GONE and refund.kind is not RefundKind.CHARGEBACK
+    )
+    return max(0, kept_minor - (paid - gone))
+
+
+def _sources(payments: tuple[Payment, ...], due_minor: int) -> tuple[SourceShare, ...]:
+    """The same cumulative shares, in the recorded order, that the payment step will use."""
+    if due_minor == 0:
+        return ()
+    left = [payment.left_minor for payment in payments]
+    if due_minor > sum(left):
+        raise refused_too_much(due_minor, sum(left))
+    return tuple(
+        SourceShare(payment_id=payment.id, method=payment.method, amount_minor=amount)
+        for payment, amount in zip(payments, share_back(due_minor, left), strict=True)
+        if amount
+    )
+
+
+# --- what rules gave, then and for what is kept -------------------------------------------------------------------
+
+
+def _adjustments(quote: Quote | None) -> dict[str, tuple[RefundAdjustment, ...]]:
+    return {} if quote is None else {line.id: _given(line) for line in quote.lines}
+
+
+def _given(line: QuoteLine) -> tuple[RefundAdjustment, ...]:
+    """What each rule took off the line; one rule's effect may have come off in several steps."""
+    given: Counter[tuple[str, str, str | None, int]] = Counter()
+    for found in line.adjustments:
+        given[found.rule_id, found.release_id, found.coupon_code, found.effect_index] += found.given_minor
+    return tuple(
+        RefundAdjustment(rule_id=rule, release_id=release, coupon_code=coupon, effect_index=index, given_minor=amount)
+        for (rule, release, coupon, index), amount in given.items()
+        if amount
+    )
+
+
+def _declared(session: Session, quote: Quote | None) -> AfterReturn:
+    """What the order's own release says about the discounts of what is kept; the first release holds, as in pricing."""
+    if quote is None or not quote.release_ids:
+        return "keep"
+    return options_of(release_to_decide(session, quote.release_ids[0]).document.options).after_return
+
+
+def _repriced(
+    session: Session, quote: Quote, kept: tuple[KeptLine, ...], units: Mapping[str, int]
+) -> dict[str, LineAmounts]:
+    """What the goods that stay cost alone, by line; empty where none stay."""
+    stays = {line.line_id: line.units - units.get(line.line_id, 0) for line in kept if line.kind == GOODS}
+    cart = cart_of(session, quote.id)
+    lines = tuple(
+        line.model_copy(update={"quantity": stays[line.id]}) for line in cart.lines if stays.get(line.id, 0) > 0
+    )
+    if not lines:
+        return {}
+    alone = quote_like(session, quote, cart.model_copy(update={"lines": lines}))
+    return {
+        line.id: LineAmounts(
+            net_minor=line.net_minor,
+            tax_minor=line.tax_minor,
+            discount_minor=line.discount_minor,
+            adjustments=_given(line),
+        )
+        for line in alone.lines
+        if line.kind == GOODS and line.quantity == stays.get(line.id)
+    }
+
+
+# --- facts for the policy -----------------------------------------------------------------------------------------
+
+
+def days_since(session: Session, order: Order, moment: date | None) -> int | None:
+    """Whole days from that day until today, in the business's own zone; None without a day."""
+    return None if moment is None else (_today(session, order) - moment).days
+
+
+def days_until_start(session: Session, order: Order) -> int | None:
+    """Days until what was sold begins, where it has such a day; below zero once it has begun."""
+    begins = begins_on.for_identity(BusinessIdentity(order.business, order.scenario))(order)
+    return None if begins is None else (begins - _today(session, order)).days
+
+
+def _today(session: Session, order: Order) -> date:
+    return now().astimezone(zone_of(session, order)).date()
+
+
+def zone_of(session: Session, order: Order) -> ZoneInfo:
+    """The zone in which the business counts its days."""
+    return ZoneInfo(business_of(session, order.business).time_zone)
