@@ -7,11 +7,20 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from activities.limits import allowances_then
 from activities.stage_loop import PricedCart, run_stages
 from capabilities.kernel.decision import FieldType
-from capabilities.marketing.contract import CouponState, Explanation, FailedTest, Quote, RuleOutcome, RuleVerdict
-from capabilities.marketing.pricing import content_sha256, finish, line_facts, order_facts
-from capabilities.marketing.queries import cart_of, quote_of
+from capabilities.marketing.contract import (
+    Cart,
+    CouponState,
+    Explanation,
+    FailedTest,
+    Quote,
+    RuleOutcome,
+    RuleVerdict,
+)
+from capabilities.marketing.pricing import KNOWN_ALGORITHMS, content_sha256, finish, line_facts, order_facts
+from capabilities.marketing.queries import cart_of, circumstances_of_quote, quote_of
 from rules.document import Rule
 from rules.eligibility import Ineligible, why_ineligible
 from rules.explain import WhyNot, explain_rule, failure_sentence
@@ -36,9 +45,28 @@ def is_reproduced(session: Session, quote_id: str) -> bool:
     return _comes_out_the_same(_priced_again(session, quote)[1], quote)
 
 
+def quote_like(session: Session, quote: Quote, cart: Cart) -> Quote:
+    """What another cart (the goods a buyer keeps) costs under the releases, coupons and limits of a quote."""
+    releases = [release_to_decide(session, release_id) for release_id in quote.release_ids]
+    known = circumstances_of_quote(session, quote.id)
+    priced = run_stages(cart, releases, _coupons_then(quote, known.get("opens", {})), allowances_then(known))
+    return finish(
+        priced.state,
+        quote_id="",
+        created_at=quote.created_at,
+        expires_at=quote.expires_at,
+        release_ids=quote.release_ids,
+        coupons=priced.coupons,
+        hints=priced.hints,
+        algorithm=quote.algorithm,
+    )
+
+
 def _priced_again(session: Session, quote: Quote) -> tuple[list[LiveRelease], PricedCart]:
     releases = [release_to_decide(session, release_id) for release_id in quote.release_ids]
-    return releases, run_stages(cart_of(session, quote.id), releases, _coupons_then(quote))
+    known = circumstances_of_quote(session, quote.id)
+    coupons = _coupons_then(quote, known.get("opens", {}))
+    return releases, run_stages(cart_of(session, quote.id), releases, coupons, allowances_then(known))
 
 
 def _comes_out_the_same(priced: PricedCart, quote: Quote) -> bool:
@@ -49,17 +77,20 @@ def _comes_out_the_same(priced: PricedCart, quote: Quote) -> bool:
         expires_at=quote.expires_at,
         release_ids=quote.release_ids,
         coupons=priced.coupons,
+        hints=priced.hints,
+        algorithm=quote.algorithm,
     )
-    return content_sha256(again) == quote.content_sha256
+    return quote.algorithm in KNOWN_ALGORITHMS and content_sha256(again) == quote.content_sha256
 
 
-def _coupons_then(quote: Quote) -> dict[str, CouponState]:
+def _coupons_then(quote: Quote, opens: Mapping[str, str]) -> dict[str, CouponState]:
     """The coupons as they were when the quote was made: what was used then counts as usable now."""
     return {
         use.code: CouponState(
             code=use.code,
             state="usable" if use.state in ("applied", "not_applicable") else use.state,
             reason=use.reason,
+            opens=opens.get(use.code),
         )
         for use in quote.coupons
     }
@@ -76,7 +107,7 @@ def verdicts(priced: PricedCart, release: LiveRelease, quote: Quote) -> list[Rul
 def _verdict(
     priced: PricedCart, release: LiveRelease, rule: Rule, outcome: RuleOutcome | None, names: dict[str, str]
 ) -> RuleVerdict:
-    about = {
+    about: dict[str, Any] = {
         "rule_id": rule.id,
         "rule_name": rule.name,
         "rule_set_id": release.rule_set_id,
@@ -87,6 +118,8 @@ def _verdict(
     }
     if outcome is None:
         return RuleVerdict.model_validate(about | _why_it_did_not_fire(priced, release.document.decision, rule))
+    if outcome.is_otherwise:
+        about |= {"failed": _why_it_did_not_fire(priced, release.document.decision, rule).get("failed")}
     by = outcome.by_rule_id
     return RuleVerdict.model_validate(
         about
@@ -96,6 +129,8 @@ def _verdict(
             "by_rule_name": None if by is None else names.get(by),
             "wished_minor": outcome.wished_minor,
             "given_minor": outcome.given_minor,
+            "is_otherwise": outcome.is_otherwise,
+            "limited_by": outcome.limited_by,
         }
     )
 
