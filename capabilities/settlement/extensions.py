@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from capabilities.kernel.errors import MissingError
 from capabilities.kernel.extension import ExtensionPoint
+from capabilities.settlement.banks.protocol import Bank
+from capabilities.settlement.banks.simulator import NAME as SIMULATOR
+from capabilities.settlement.banks.simulator import SimulatedBank
 from capabilities.settlement.contract import CommissionRate, Maturing, SoldLine, StoredRate
 
 STANDARD_RATE = CommissionRate(rate_bps=500, reason="platform standard")
@@ -55,3 +59,26 @@ maturing = ExtensionPoint("settlement.maturing", _standard_maturing)
 payout_destination = ExtensionPoint("settlement.payout_destination", _seller_itself)
 patience_hours = ExtensionPoint("settlement.patience_hours", _one_day)
 alone_up_to_minor = ExtensionPoint("settlement.alone_up_to", _ten_thousand)
+
+_BANKS: dict[str, Bank] = {SIMULATOR: SimulatedBank()}
+
+
+def register_bank(name: str, bank: Bank) -> None:
+    """Add a bank; a second one of a name replaces the first."""
+    _BANKS[name] = bank
+
+
+def bank_named(name: str) -> Bank:
+    """The bank of a name; `MissingError` where there is none."""
+    try:
+        return _BANKS[name]
+    except KeyError:
+        raise MissingError("settlement.bank_unknown", f"There is no bank {name!r}.") from None
+
+
+def _simulated() -> str:
+    """The bank that pays sellers: the simulated one."""
+    return SIMULATOR
+
+
+paying_bank = ExtensionPoint("settlement.bank", _simulated)

@@ -64,15 +64,6 @@ class Maturing(Contract):
     minimum_minor: int = Field(default=0, ge=0)
 
 
-class OrderMoments(Contract):
-    """What happened to an order that may start the time of its transfers."""
-
-    order_id: str
-    confirmed_at: datetime | None = None
-    fulfilled_at: datetime | None = None
-    completed_at: datetime | None = None
-
-
 class PlaceHold(Contract):
     """Keep back what a seller, or one order of it, has to get, until the hold is lifted."""
 
