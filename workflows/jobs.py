@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 
 from activities.expiry import expire_overdue
 from activities.journal import queries
+from activities.webhooks.sending import deliver
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import session_factory, transaction
 from workflows.starting import Begun, begun_before, start_process
@@ -24,6 +25,7 @@ STARTING_LIMIT = timedelta(seconds=10)
 SWEEP_EVERY_S = 5.0
 SWEEP_AT_ONCE = 200
 EXPIRE_EVERY_S = 20.0
+WEBHOOKS_EVERY_S = 1.0
 
 log = logging.getLogger("zhongtai.jobs")
 
@@ -39,7 +41,11 @@ class Job:
 
 def jobs() -> list[Job]:
     """The jobs of a worker."""
-    return [Job("sweep", SWEEP_EVERY_S, sweep), Job("expire", EXPIRE_EVERY_S, expire)]
+    return [
+        Job("sweep", SWEEP_EVERY_S, sweep),
+        Job("expire", EXPIRE_EVERY_S, expire),
+        Job("webhooks", WEBHOOKS_EVERY_S, send_webhooks),
+    ]
 
 
 async def repeat(job: Job, client: Client, stop: asyncio.Event) -> None:
@@ -72,6 +78,12 @@ async def expire(client: Client) -> int:
     del client
     done = await asyncio.to_thread(expire_overdue, session_factory())
     return done.reservations + done.claims
+
+
+async def send_webhooks(client: Client) -> int:
+    """Tell front-ends what has happened; how many requests were sent."""
+    del client
+    return await asyncio.to_thread(deliver, session_factory())
 
 
 def _left_behind() -> list[Begun]:

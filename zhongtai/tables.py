@@ -22,6 +22,7 @@ TABLE_MODULES = (
     "capabilities.settlement.models_reconciliation",
     "rules.models",
     "activities.journal.models",
+    "activities.webhooks.models",
     "web.access.models",
     "web.api.models",
 )

@@ -56,6 +56,20 @@ def publish(session: Session, *, business: str, type: str, subject: str, data: d
     session.add(event)
 
 
+def cloud_event(event: OutboxEvent) -> dict[str, Any]:
+    """The event in the JSON format of CloudEvents 1.0."""
+    return {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": f"/businesses/{event.business}",
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.occurred_at.isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": event.data,
+    }
+
+
 def events_of(session: Session, subject: str) -> list[OutboxEvent]:
     """The events about one subject, in order."""
     found = select(OutboxEvent).where(OutboxEvent.subject == subject).order_by(OutboxEvent.sequence)
