@@ -113,6 +113,13 @@ class Group:
         return frozenset(subject if isinstance(subject, str) else subject.field for subject in subjects)
 
 
+def _worked_out(alternatives: Alternatives) -> list[str]:
+    """Facts the rows ask for that no contract lists: worked out from lines, each by its own name."""
+    asked = (subject for row in alternatives.rows for subject in row.row)
+    names = {subject if isinstance(subject, str) else subject.field for subject in asked}
+    return sorted(name for name in names if name not in alternatives.fields)
+
+
 def short_names(fields: Iterable[str]) -> dict[str, str]:
     """A short name for each field, by its place in the contract: the same in every release."""
     return {name: f"f{_base36(i)}" for i, name in enumerate(fields)}
@@ -120,7 +127,7 @@ def short_names(fields: Iterable[str]) -> dict[str, str]:
 
 def plan_index(alternatives: Alternatives) -> IndexPlan:
     """Pack the rows into networks."""
-    short = short_names(alternatives.fields)
+    short = short_names([*alternatives.fields, *_worked_out(alternatives)])
     by_field, without_key = _by_key(alternatives.rows)
     near = _by_neighbourhood(without_key)
     broad = [Group(None, tuple(near[i : i + GROUP_ROWS])) for i in range(0, len(near), GROUP_ROWS)]

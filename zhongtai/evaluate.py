@@ -16,6 +16,8 @@ from rules.problem import Severity
 from rules.queries import LiveRelease
 from zhongtai.cases.case import Case, read_cases
 from zhongtai.cases.expecting import Compared, compare
+from zhongtai.cases.figures import FigureCase
+from zhongtai.cases.returns import refunds_of
 from zhongtai.cases.spot import CaseError
 
 SUFFIXES = (".yaml", ".yml")
@@ -59,14 +61,17 @@ def case_files(path: Path) -> list[Path]:
     return [path] if path.is_file() else []
 
 
-def run_case(case: Case) -> list[Compared]:
-    """Price the case's cart by its rules; every expectation beside what was found."""
+def run_case(case: Case | FigureCase) -> list[Compared]:
+    """Price the case's cart by its rules, give back what it returns; every expectation beside what was found."""
+    if isinstance(case, FigureCase):
+        return list(case.compared)
     quote = price_cart(case.cart, [LiveRelease.of(case.document)], case.coupons)
-    return compare(case.expectations, quote)
+    return compare(case.expectations, quote, refunds_of(case.cart, case.document, quote, case.returns))
 
 
-def _tell(case: Case, out: Console) -> bool:
-    blocking = [problem for problem in check(case.document) if problem.severity is Severity.BLOCK]
+def _tell(case: Case | FigureCase, out: Console) -> bool:
+    problems = check(case.document) if isinstance(case, Case) else []
+    blocking = [problem for problem in problems if problem.severity is Severity.BLOCK]
     if blocking:
         out.print(f"  [red]✗ {escape(case.name)}[/] (line {case.line}): these rules could not be published")
         for problem in blocking:

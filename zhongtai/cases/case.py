@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +18,16 @@ from capabilities.marketing.contract import (
     CartDelivery,
     CartLine,
     CouponState,
+    GiftChoice,
+    GiftOffer,
     PricingOptions,
 )
 from capabilities.marketing.pricing import normal_code
 from rules.document import RuleSetDocument, document_from_json
 from zhongtai.cases.conditions import read_condition, read_effects
 from zhongtai.cases.expecting import Expectation, read_expectations
+from zhongtai.cases.figures import FIGURE_KINDS, FigureCase, read_figures
+from zhongtai.cases.returns import read_returns
 from zhongtai.cases.spot import CaseError, Spot, read_file
 
 SHARED = ("currency", "prices_include_tax", "options", "groups", "rules", "cart", "coupons")
@@ -42,18 +46,27 @@ class Case:
     coupons: Mapping[str, CouponState]
     document: RuleSetDocument
     expectations: tuple[Expectation, ...]
+    returns: tuple[Mapping[str, int], ...] = ()
+    """What is given back afterwards, one return after the other: units by line."""
 
 
-def read_cases(file: Path) -> list[Case]:
-    """All cases of a file; `CaseError` says what cannot be read, where, and how to mend it."""
-    top = read_file(file).mapping(["name", "about", "cases", *SHARED])
+def read_cases(file: Path) -> Sequence[Case | FigureCase]:
+    """All cases of a file; `CaseError` says what cannot be read, where, and how to mend it.
+
+    A file of another `kind` than pricing holds cases of that kind.
+    """
+    whole = read_file(file)
+    kind = whole.pairs().get("kind")
+    if kind is not None and kind.text() != "pricing":
+        return read_figures(whole, kind.choice(FIGURE_KINDS))
+    top = whole.mapping(["kind", "name", "about", "cases", *SHARED])
     if "cases" not in top:
         raise Spot("", file, 1, "cases").wrong("there are no cases.", "Write `cases:` with at least one case.")
     return [_read_case(spot, top) for spot in top["cases"].items()]
 
 
 def _read_case(spot: Spot, top: Mapping[str, Spot]) -> Case:
-    own = spot.mapping(["name", "about", "expect", *SHARED])
+    own = spot.mapping(["name", "about", "expect", "returns", *SHARED])
     shared = {key: top[key] for key in SHARED if key in top} | own
     for required in ("name", "cart", "expect"):
         if required not in shared:
@@ -69,7 +82,8 @@ def _read_case(spot: Spot, top: Mapping[str, Spot]) -> Case:
     document = _read_document(spot, shared, top, currency)
     coupons = _read_coupons(shared["coupons"]) if "coupons" in shared else {}
     expectations = read_expectations(shared["expect"], cart, document)
-    return Case(shared["name"].text(), spot.file, spot.line, cart, coupons, document, expectations)
+    returns = read_returns(shared["returns"], cart) if "returns" in shared else ()
+    return Case(shared["name"].text(), spot.file, spot.line, cart, coupons, document, expectations, returns)
 
 
 def _read_coupons(spot: Spot) -> dict[str, CouponState]:
@@ -87,7 +101,10 @@ def _read_coupons(spot: Spot) -> dict[str, CouponState]:
 
 def _read_cart(spot: Spot, currency: str, *, included: bool) -> Cart:
     found = spot.mapping(
-        ["at", "time_zone", "country", "channel", "scenario", "payment_method", "buyer", "coupons", "lines", "delivery"]
+        [
+            *("at", "time_zone", "country", "channel", "scenario", "payment_method", "buyer", "coupons"),
+            *("lines", "delivery", "gifts", "gift_choices"),
+        ]
     )
     at = found["at"].time() if "at" in found else Spot(DEFAULT_AT, spot.file, spot.line, "at").time()
     texts = {key: found[key].text() for key in ("country", "channel", "scenario", "payment_method") if key in found}
@@ -99,15 +116,34 @@ def _read_cart(spot: Spot, currency: str, *, included: bool) -> Cart:
         at=at,
         time_zone=_zone(found["time_zone"]) if "time_zone" in found else "UTC",
         prices_include_tax=included,
-        buyer=_read_buyer(found["buyer"]) if "buyer" in found else CartBuyer(),
+        buyer=_read_buyer(found["buyer"], currency) if "buyer" in found else CartBuyer(),
         coupon_codes=tuple(code.text() for code in found["coupons"].items()) if "coupons" in found else (),
         lines=tuple(_read_line(row, i, currency) for i, row in enumerate(found["lines"].rows(), start=1)),
         deliveries=tuple(
             _read_delivery(row, i, currency)
             for i, row in enumerate(found["delivery"].rows() if "delivery" in found else [], start=1)
         ),
+        gift_offers=tuple(_read_gift(row, currency) for row in (found["gifts"].rows() if "gifts" in found else [])),
+        gift_choices=_read_choices(found.get("gift_choices")),
         **texts,
     )
+
+
+def _read_gift(row: Spot, currency: str) -> GiftOffer:
+    found = row.mapping(["sku", "price", "tax", "stock"])
+    values = {
+        "sku": found["sku"].text(),
+        "unit_price_minor": found["price"].money(currency),
+        "tax_rate_bps": found["tax"].rate() if "tax" in found else 0,
+        "available_units": found["stock"].whole() if "stock" in found else None,
+    }
+    return _valid(GiftOffer, values, row, found)
+
+
+def _read_choices(spot: Spot | None) -> tuple[GiftChoice, ...]:
+    """Which gift was chosen, by the number of the rule in the list (`r1`, `r2`, …)."""
+    chosen = {} if spot is None else spot.pairs()
+    return tuple(GiftChoice(rule_id=rule_id, sku=sku.text()) for rule_id, sku in chosen.items())
 
 
 def _zone(spot: Spot) -> str:
@@ -117,14 +153,20 @@ def _zone(spot: Spot) -> str:
         raise spot.wrong(f"there is no time zone {spot.text()!r}.", "Write a name such as Europe/Berlin.") from None
 
 
-def _read_buyer(spot: Spot) -> CartBuyer:
-    found = spot.mapping(["id", "tier", "tags", "segments", "order_number"])
+def _read_buyer(spot: Spot, currency: str) -> CartBuyer:
+    found = spot.mapping(
+        ["id", "tier", "tags", "segments", "order_number", "first_order_at", "lifetime", "birthday", "points"]
+    )
     return CartBuyer(
         id=found["id"].text() if "id" in found else None,
         tier=found["tier"].text() if "tier" in found else "standard",
         tags=_texts(found.get("tags")),
         segments=_texts(found.get("segments")),
         order_number=found["order_number"].whole() if "order_number" in found else 1,
+        first_order_at=found["first_order_at"].time() if "first_order_at" in found else None,
+        lifetime_minor=found["lifetime"].money(currency) if "lifetime" in found else 0,
+        birthday=found["birthday"].time().date() if "birthday" in found else None,
+        points=found["points"].whole() if "points" in found else 0,
     )
 
 
@@ -132,7 +174,7 @@ _LINE_COLUMNS = ("id", "sku", "quantity", "price", "list_price", "floor", "tax",
 
 
 def _read_line(row: Spot, number: int, currency: str) -> CartLine:
-    found = row.mapping([*_LINE_COLUMNS, "product", "category", "brand", "seller", "tags"])
+    found = row.mapping([*_LINE_COLUMNS, "product", "category", "brand", "seller", "tags", "attributes"])
     if "sku" not in found or "price" not in found:
         raise row.wrong("a line has a sku and a price.", "Add the missing one.")
     texts = {key: found[key].text() for key in ("product", "category", "brand", "seller") if key in found}
@@ -146,6 +188,7 @@ def _read_line(row: Spot, number: int, currency: str) -> CartLine:
         "tax_rate_bps": found["tax"].rate() if "tax" in found else 0,
         "weight_g": found["weight_g"].whole() if "weight_g" in found else 0,
         "tags": _texts(found.get("tags")),
+        "attributes": dict(text.split("=", 1) for text in _texts(found.get("attributes"))),
     }
     return _valid(CartLine, values | texts, row, found)
 
@@ -197,12 +240,13 @@ def _read_document(spot: Spot, shared: Mapping[str, Spot], top: Mapping[str, Spo
     options: dict[str, Any] = {}
     for level in (top.get("options"), shared.get("options")):
         if level is not None:
-            options |= {key: item.text() for key, item in level.mapping(PricingOptions.model_fields).items()}
+            options |= {key: _option(key, item) for key, item in level.mapping(PricingOptions.model_fields).items()}
     try:
         PricingOptions.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
         raise shared["options"].wrong(f"{first['loc'][0]}: {first['msg']}.", "Choose one of those.") from None
+    own_stages = {stage["en"]: stage["number"] for stage in options.get("stages", ())}
     rules = shared["rules"].items() if "rules" in shared else []
     ids = {rule.pairs()["name"].text(): f"r{i}" for i, rule in enumerate(rules, start=1) if "name" in rule.pairs()}
     body = {
@@ -210,7 +254,7 @@ def _read_document(spot: Spot, shared: Mapping[str, Spot], top: Mapping[str, Spo
         "name": {"en": shared["name"].text(), "zh": ""},
         "options": options,
         "groups": _read_groups(shared["groups"]) if "groups" in shared else {},
-        "rules": [_read_rule(rule, i, ids, currency) for i, rule in enumerate(rules, start=1)],
+        "rules": [_read_rule(rule, i, ids, currency, own_stages) for i, rule in enumerate(rules, start=1)],
     }
     try:
         return document_from_json(body)
@@ -218,6 +262,13 @@ def _read_document(spot: Spot, shared: Mapping[str, Spot], top: Mapping[str, Spo
         raise
     except InvalidError as error:
         raise spot.wrong(f"{error.details.get('field', 'rules')}: {error.message}", error.mend or "Mend it.") from None
+
+
+def _option(name: str, spot: Spot) -> Any:
+    """An option as the document keeps it; own stages are written `{15: early}`."""
+    if name == "stages":
+        return [{"number": int(number), "en": item.text()} for number, item in spot.pairs().items()]
+    return spot.whole() if name == "repeat_most" else spot.text()
 
 
 def _read_groups(spot: Spot) -> dict[str, dict[str, str]]:
@@ -233,16 +284,18 @@ def _read_groups(spot: Spot) -> dict[str, dict[str, str]]:
 
 _RULE_FIELDS = (
     *("name", "on", "stage", "when", "then", "priority", "group"),
-    *("exclusive", "excludes", "coupon", "enabled", "window"),
+    *("exclusive", "excludes", "coupon", "enabled", "window", "otherwise", "campaign"),
 )
 
 
-def _read_rule(spot: Spot, number: int, ids: Mapping[str, str], currency: str) -> dict[str, Any]:
+def _read_rule(
+    spot: Spot, number: int, ids: Mapping[str, str], currency: str, own_stages: Mapping[str, int]
+) -> dict[str, Any]:
     found = spot.mapping(_RULE_FIELDS)
     if "then" not in found:
         raise spot.wrong("the rule does nothing.", "Add `then:` with an effect.")
     grain = {"order": "order", "lines": "line"}[found["on"].choice(["order", "lines"]) if "on" in found else "order"]
-    stages = {en: number for number, (en, _) in PROMOTIONS.stages.items()}
+    stages = {en: number for number, (en, _) in PROMOTIONS.stages.items()} | dict(own_stages)
     body: dict[str, Any] = {
         "id": f"r{number}",
         "name": found["name"].text() if "name" in found else f"rule {number}",
@@ -261,7 +314,9 @@ def _read_rule(spot: Spot, number: int, ids: Mapping[str, str], currency: str) -
         body["enabled"] = found["enabled"].flag()
     if "window" in found:
         body["window"] = _read_window(found["window"])
-    return body | {key: found[key].text() for key in ("group", "coupon") if key in found}
+    if "otherwise" in found:
+        body["otherwise"] = read_effects(found["otherwise"], currency)
+    return body | {key: found[key].text() for key in ("group", "coupon", "campaign") if key in found}
 
 
 def _read_window(spot: Spot) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from capabilities.kernel.decision import Effect, FieldKind, FieldType, effect_kind, fields_of
@@ -25,6 +26,8 @@ def read_condition(spot: Spot, grain: str, currency: str) -> dict[str, Any]:
     """A condition in JSON: one test, a list (all of them), or all, any, none of a list."""
     if isinstance(spot.value, list):
         return {"all": [read_condition(item, grain, currency) for item in spot.value]}
+    if isinstance(spot.value, dict) and set(spot.value) == {"lines"}:
+        return {"lines": _read_over_lines(spot.value["lines"], currency)}
     if isinstance(spot.value, dict):
         pairs = spot.mapping(["all", "any", "none"])
         if len(pairs) != 1:
@@ -32,6 +35,33 @@ def read_condition(spot: Spot, grain: str, currency: str) -> dict[str, Any]:
         join, members = next(iter(pairs.items()))
         return {join: [read_condition(item, grain, currency) for item in members.items()]}
     return _read_test(spot, grain, currency)
+
+
+_MEASURES = ("sum", "min", "max")
+
+
+def _read_over_lines(spot: Spot, currency: str) -> dict[str, Any]:
+    """A condition over lines: `any: <where>`, `all: <where>`, `at_least: 2` with `where`, or a figure that `is` so."""
+    found = spot.mapping(["any", "all", "at_least", "count", *_MEASURES, "where", "is"])
+    named = [key for key in found if key not in ("where", "is")]
+    if len(named) != 1:
+        raise spot.wrong(
+            "a condition over lines asks one thing.", "Write one of any, all, at_least, count, sum, min, max."
+        )
+    of = named[0]
+    if of in ("any", "all"):
+        return {"of": of, "where": read_condition(found[of], "line", currency)}
+    where = read_condition(found["where"], "line", currency) if "where" in found else {"all": []}
+    if of == "at_least":
+        return {"of": of, "where": where, "value": found[of].whole()}
+    if "is" not in found:
+        raise spot.wrong("the figure is compared with nothing.", 'Write for example `is: ">= 50.00"`.')
+    # read as a test of the measured word; a count is compared as whole numbers are
+    name = found[of].text() if of in _MEASURES else "line.quantity"
+    asked = Spot(f"{name} {found['is'].text()}", spot.file, found["is"].line, spot.field)
+    test = _read_test(asked, "line", currency)
+    measured = {"field": test["field"]} if of in _MEASURES else {}
+    return {"of": of, "where": where, "op": test["op"], "value": test["value"]} | measured
 
 
 def _read_test(spot: Spot, grain: str, currency: str) -> dict[str, Any]:
@@ -74,7 +104,7 @@ def _word(spot: Spot, name: str, grain: str) -> FieldType:
     )
 
 
-def _value(spot: Spot, word: FieldType, currency: str) -> Any:
+def _value(spot: Spot, word: FieldType, currency: str) -> Any:  # noqa: PLR0911 - one branch a kind
     match word.kind:
         case FieldKind.MONEY:
             return spot.money(currency)
@@ -84,8 +114,28 @@ def _value(spot: Spot, word: FieldType, currency: str) -> Any:
             return spot.whole()
         case FieldKind.BOOLEAN:
             return spot.flag()
+        case FieldKind.ROWS:
+            return [_fields(row, word.columns, currency) for row in spot.rows()]
+        case FieldKind.SELECTOR:
+            return read_condition(spot, "line", currency)
+        case FieldKind.SET if isinstance(spot.value, list):
+            return [item.text() for item in spot.items()]
         case _:
             return spot.text().strip("\"'")
+
+
+def _fields(spot: Spot, words: Sequence[FieldType], currency: str) -> dict[str, Any]:
+    """Values of a mapping by the words they are of."""
+    names = _names(words)
+    return {names[key].name: _value(item, names[key], currency) for key, item in spot.mapping(names).items()}
+
+
+def _names(words: Iterable[FieldType]) -> dict[str, FieldType]:
+    """Words by how they are written: without their unit, unless another word is called so."""
+    names: dict[str, FieldType] = {}
+    for word in words:
+        names[word.name if _short(word.name) in names else _short(word.name)] = word
+    return names
 
 
 def read_effects(spot: Spot, currency: str) -> list[dict[str, Any]]:
@@ -102,12 +152,16 @@ def _read_effect(spot: Spot, currency: str) -> dict[str, Any]:
     if len(named) != 1:
         raise spot.wrong("an effect names exactly one kind.", f"Write one of {', '.join(kinds)}.")
     kind = named[0]
-    words = {_short(word.name): word for word in fields_of(kinds[kind])}
+    words = _names(fields_of(kinds[kind]))
+    if isinstance(pairs[kind].value, dict):
+        spot.mapping([kind])
+        return {"kind": kind} | _fields(pairs[kind], tuple(words.values()), currency)
     spot.mapping([kind, *words])
     body: dict[str, Any] = {"kind": kind}
     main = _main_word(kinds[kind])
     if main is not None:
-        body[main.name] = _value(pairs[kind], main, currency)
+        value = _value(pairs[kind], main, currency)
+        body[main.name] = [value] if main.kind is FieldKind.SET and isinstance(value, str) else value
     for key, item in pairs.items():
         if key != kind:
             body[words[key].name] = _value(item, words[key], currency)

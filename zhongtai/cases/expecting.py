@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -17,11 +17,15 @@ ORDER_AMOUNTS = {
     "goods": "goods_gross_minor",
     "discount": "discount_minor",
     "delivery": "delivery_minor",
+    "fee": "fee_minor",
     "tax": "tax_minor",
     "total": "total_minor",
 }
 COLUMNS = {"discounts": "discount", "nets": "net", "taxes": "tax", "totals": "total"}
 COUPON_STATES = get_args(CouponUse.model_fields["state"].annotation)
+SAID = ("gifts", "rewards", "messages", "hints", "fees")
+"""What a quote says besides amounts, each as a list of short texts."""
+
 OUTCOMES = get_args(RuleOutcome.model_fields["outcome"].annotation)
 
 
@@ -29,7 +33,7 @@ OUTCOMES = get_args(RuleOutcome.model_fields["outcome"].annotation)
 class Expectation:
     """One amount (minor units) or word the quote must have; `of` and `column` say where the quote keeps it."""
 
-    kind: Literal["order", "line", "rule", "coupon", "outcome"]
+    kind: Literal["order", "line", "rule", "coupon", "outcome", "said", "refund"]
     of: str
     column: str
     label: str
@@ -53,7 +57,7 @@ class Compared:
 
 def read_expectations(spot: Spot, cart: Cart, document: RuleSetDocument) -> tuple[Expectation, ...]:
     """Everything the case expects; a figure about a line or rule that does not exist is refused."""
-    known = [*ORDER_AMOUNTS, *COLUMNS, "lines", "deliveries", "by_rule", "coupons", "outcomes"]
+    known = [*ORDER_AMOUNTS, *COLUMNS, "lines", "deliveries", "by_rule", "coupons", "outcomes", *SAID, "refunds"]
     found = spot.mapping(known)
     reader = _Reader(cart, document)
     expected = [
@@ -78,6 +82,18 @@ def read_expectations(spot: Spot, cart: Cart, document: RuleSetDocument) -> tupl
         expected.extend(
             Expectation("outcome", reader.rule_id(state, name), "", f"rule {name}", state.choice(OUTCOMES), state.line)
             for name, state in found["outcomes"].pairs().items()
+        )
+    expected.extend(
+        Expectation(
+            "said", key, "", key, "; ".join(item.text() for item in found[key].items()) or "none", found[key].line
+        )
+        for key in SAID
+        if key in found
+    )
+    if "refunds" in found:
+        expected.extend(
+            Expectation("refund", str(i), "", f"return {i + 1}", item.money(cart.currency), item.line)
+            for i, item in enumerate(found["refunds"].items())
         )
     if not expected:
         raise spot.wrong("nothing is expected.", "Expect at least a total.")
@@ -144,8 +160,9 @@ class _Reader:
             )
 
 
-def compare(expectations: Iterable[Expectation], quote: Quote) -> list[Compared]:
-    """Every expectation beside what the quote has."""
+def compare(expectations: Iterable[Expectation], quote: Quote, refunds: Sequence[int] = ()) -> list[Compared]:
+    """Every expectation beside what the quote has, and what the returns of the case gave back."""
+    said = said_by(quote)
     found = {("order", "", key): getattr(quote, name) for key, name in ORDER_AMOUNTS.items()}
     for line in quote.lines:
         found |= {("line", line.id, column): getattr(line, f"{column}_minor") for column in LINE_AMOUNTS}
@@ -159,7 +176,14 @@ def compare(expectations: Iterable[Expectation], quote: Quote) -> list[Compared]
                 Compared(one.label, one.line, str(one.wanted), str(words.get((one.kind, one.of), "did not apply")))
             )
             continue
-        amount = by_rule.get((one.of, one.column), 0) if one.kind == "rule" else found[(one.kind, one.of, one.column)]
+        if one.kind == "said":
+            compared.append(Compared(one.label, one.line, str(one.wanted), "; ".join(said[one.of]) or "none"))
+            continue
+        if one.kind == "refund":
+            place = int(one.of)
+            amount = refunds[place] if place < len(refunds) else 0
+        else:
+            amount = _amount(one, found, by_rule)
         compared.append(
             Compared(
                 one.label,
@@ -169,6 +193,37 @@ def compare(expectations: Iterable[Expectation], quote: Quote) -> list[Compared]
             )
         )
     return compared
+
+
+def _amount(one: Expectation, found: Mapping[tuple[str, str, str], int], by_rule: Mapping[tuple[str, str], int]) -> int:
+    return by_rule.get((one.of, one.column), 0) if one.kind == "rule" else found[(one.kind, one.of, one.column)]
+
+
+def said_by(quote: Quote) -> dict[str, list[str]]:
+    """Gifts, promises, messages, hints and surcharges of a quote as short texts."""
+
+    def money(minor: int) -> str:
+        return Money(minor, quote.currency).decimal()
+
+    return {
+        "gifts": [
+            f"{gift.units} {gift.chosen}" if gift.chosen else f"{gift.units} of {', '.join(gift.skus)}"
+            for gift in quote.gifts
+        ],
+        "rewards": [
+            {
+                "points": f"{one.points} points",
+                "cashback": f"{money(one.amount_minor)} back",
+                "coupon": f"{one.units} of {one.pool}",
+                "tag": f"tag {one.text}",
+                "hold": f"hold: {one.text}",
+            }[one.kind]
+            for one in quote.rewards
+        ],
+        "messages": [one.en for one in quote.messages],
+        "hints": [one.en for one in quote.hints],
+        "fees": [f"{money(one.gross_minor)}" for one in quote.lines if one.kind == "fee"],
+    }
 
 
 def _given_by_rule(quote: Quote) -> Mapping[tuple[str, str], int]:
