@@ -32,7 +32,8 @@ from capabilities.marketing.prices import save_price_list, set_prices
 from capabilities.transaction.contract import CheckoutRequest, Offer
 from capabilities.transaction.offer_prices import OwnPrice, own_prices
 from capabilities.transaction.queries import offers_of
-from capabilities.user.contract import AdmittedBuyer
+from capabilities.user.contract import AdmitBuyer, AdmittedBuyer
+from capabilities.user.service import admit_buyer
 
 MAX_FILE = 4_000_000
 """Characters of a file of prices."""
@@ -115,6 +116,13 @@ class ShownOffer(Offer):
     volume_prices: tuple[VolumePrice, ...] = Field(default=(), description="Prices of larger quantities.")
 
 
+class ShownOfferPage(BaseModel):
+    """One page of offers by category and sku; `next_cursor` is null on the last."""
+
+    offers: tuple[ShownOffer, ...]
+    next_cursor: str | None
+
+
 class Audience(BaseModel):
     """Who looks at offers: a channel, a currency (None: the offers' own) and the groups of a buyer."""
 
@@ -124,6 +132,14 @@ class Audience(BaseModel):
     currency: str | None = None
     tier: str | None = None
     segments: tuple[str, ...] = ()
+
+
+def audience_of(
+    session: Session, business: str, *, channel: str = "web", currency: str | None = None, buyer_id: str | None = None
+) -> Audience:
+    """Who looks: a guest, or a buyer with their groups. Refused and unknown as a checkout of theirs would be."""
+    buyer = admit_buyer(session, AdmitBuyer(business=business, buyer_id=buyer_id)) if buyer_id else AdmittedBuyer()
+    return Audience(channel=channel, currency=currency, tier=buyer.tier, segments=buyer.segments)
 
 
 def shown_offers(

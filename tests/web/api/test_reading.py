@@ -10,6 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 from capabilities.kernel.outbox import publish
+from capabilities.marketing.price_contract import PriceEntry, PriceListTerms, SavePriceList, SetPrices
+from capabilities.marketing.prices import save_price_list, set_prices
 from capabilities.user.contract import EnrolBuyer, Tier
 from capabilities.user.service import enrol_buyer
 from tests.web.api.conftest import a_cart
@@ -90,6 +92,34 @@ async def test_one_offer_and_the_categories(shop: httpx.AsyncClient) -> None:
     assert (offer["unit_price_minor"], offer["available_units"], offer["name_zh"]) == (100_00, 100, "tea（中）")
     assert (await shop.get("/offers/none")).json()["code"] == "offer.unknown"
     assert (await shop.get("/categories")).json() == {"categories": ["food/drinks/tea", "home/cups"]}
+
+
+async def test_an_offer_has_the_price_of_the_list_that_fits_who_asks(
+    shop: httpx.AsyncClient, placed: sessionmaker[Session]
+) -> None:
+    with placed.begin() as session:
+        enrol_buyer(session, EnrolBuyer(business="retail", id="b_1", name="Li Na", tier=Tier.VIP))
+        for code, currency, price, group in (
+            ("sale", "CNY", 80_00, {}),
+            ("vip", "CNY", 70_00, {"tier": "vip"}),
+            ("eur", "EUR", 11_00, {}),
+        ):
+            terms = PriceListTerms(code=code, name_en=code, name_zh=code, currency=currency, **group)
+            save_price_list(session, SavePriceList(business="retail", terms=terms, reason="test", actor="op"))
+            entry = PriceEntry(sku="tea", unit_price_minor=price, was_price_minor=105_00)
+            set_prices(session, SetPrices(business="retail", code=code, prices=(entry,), reason="test", actor="op"))
+    wanted = ("currency", "unit_price_minor", "price_list", "was_minor", "lowest_30_days_minor")
+
+    async def seen(**params: str) -> list[object]:
+        offer = (await shop.get("/offers/tea", params=params)).json()
+        return [offer[name] for name in wanted]
+
+    assert await seen() == ["CNY", 80_00, "sale", 105_00, 100_00]
+    assert await seen(buyer_id="b_1") == ["CNY", 70_00, "vip", 105_00, 80_00]
+    assert await seen(currency="EUR") == ["EUR", 11_00, "eur", 105_00, 11_00]
+    in_euro = (await shop.get("/offers", params={"currency": "EUR"})).json()["offers"]
+    assert [offer["sku"] for offer in in_euro] == ["tea"]
+    assert (await shop.get("/offers", params={"buyer_id": "nobody"})).json()["code"] == "user.unknown"
 
 
 async def test_buyers_are_shown_without_their_addresses(shop: httpx.AsyncClient, placed: sessionmaker[Session]) -> None:
