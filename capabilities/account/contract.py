@@ -18,6 +18,7 @@ from capabilities.kernel.ids import derived_id
 from capabilities.kernel.money import MAX_MINOR, Currency
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ReasonText = Annotated[str, StringConstraints(min_length=1, max_length=600)]
 
 
 class Contract(BaseModel):
@@ -159,7 +160,7 @@ class TransferRequest(Contract):
 
     `corrects_id` names the transfer that this one takes back. `amount_minor` of a resolving transfer: how much of the
     pending amount is posted, None for all of it; a void or an expiry posts nothing. `exchange` stands on both halves of
-    a pair that crosses currencies; `reason` is a code with parameters, see `reasons`.
+    a pair that crosses currencies; `reason` is a code with parameters, see `postings`.
     """
 
     id: Text
@@ -172,7 +173,7 @@ class TransferRequest(Contract):
     expires_at: datetime | None = None
     exchange: Exchange | None = None
     subject: Text
-    reason: Text
+    reason: ReasonText
 
     @model_validator(mode="after")
     def _is_whole(self) -> TransferRequest:

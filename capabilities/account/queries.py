@@ -67,7 +67,7 @@ def balance_of(session: Session, account: AccountRef, *, at: datetime | None = N
         else select(*columns).where(EntryRow.account_id == account.id, EntryRow.created_at <= at)
     )
     sums = session.execute(found).one()
-    return _balance(account, sums)
+    return balance_from(account, sums)
 
 
 def trial_balance(session: Session, business: str) -> tuple[TrialBalance, ...]:
@@ -82,7 +82,7 @@ def trial_balance(session: Session, business: str) -> tuple[TrialBalance, ...]:
     pages: dict[str, list[tuple[AccountRef, Balance]]] = {}
     for row, *sums in found:
         account = ref_from(row)
-        pages.setdefault(row.currency, []).append((account, _balance(account, sums)))
+        pages.setdefault(row.currency, []).append((account, balance_from(account, sums)))
     return tuple(
         TrialBalance(
             currency=currency,
@@ -92,6 +92,12 @@ def trial_balance(session: Session, business: str) -> tuple[TrialBalance, ...]:
         )
         for currency, balances in pages.items()
     )
+
+
+def parties_of(session: Session, account_ids: Iterable[str]) -> dict[str, str]:
+    """Whose the accounts are, by id."""
+    found = session.execute(select(AccountRow.id, AccountRow.party).where(AccountRow.id.in_(sorted(account_ids))))
+    return {row.id: row.party for row in found}
 
 
 def stored_sums() -> list[ColumnElement[int]]:
@@ -148,7 +154,8 @@ def transfer_from(row: TransferRow) -> Transfer:
     )
 
 
-def _balance(account: AccountRef, sums: Iterable[int]) -> Balance:
+def balance_from(account: AccountRef, sums: Iterable[int]) -> Balance:
+    """The four sums as a balance."""
     return Balance(
         account_id=account.id,
         side=Side(account.side),

@@ -7,6 +7,7 @@ order. Reading the balances is adding up their slots.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -16,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from capabilities.account.checking import check_corrections, check_exchanges
-from capabilities.account.contract import AccountRef, Origin, Phase, Transfer, TransferRequest
+from capabilities.account.contract import AccountRef, Exchange, Origin, Phase, Transfer, TransferRequest
 from capabilities.account.models import AccountRow, BalanceRow, TransferRow
 from capabilities.account.queries import ref_from, transfer_from
 from capabilities.account.writing import Account, Leg, SetToWrite, write_set
@@ -48,7 +49,8 @@ def post_transfers(session: Session, requests: Sequence[TransferRequest], *, ori
     check_corrections(known, requests)
     check_exchanges(requests, pending)
     linked_id = linked_id_of(request.id for request in requests)
-    transfers = [_transfer(request, pending, linked_id, origin, moment) for request in requests]
+    set_of = _SetOf(linked_id, origin, moment, {one.pending_id: one.id for one in requests if one.pending_id})
+    transfers = [_transfer(request, pending, set_of) for request in requests]
     named = {ref.id: ref for request in requests for ref in (request.debit, request.credit) if ref is not None}
     write = SetToWrite(
         transfers=transfers,
@@ -238,14 +240,30 @@ def _account(ref: AccountRef) -> Account:
     return Account(ref.business, ref.side.value, ref.lowest_minor is not None)
 
 
-def _transfer(
-    request: TransferRequest, pending: Mapping[str, TransferRow], linked_id: str, origin: Origin, moment: datetime
-) -> Transfer:
-    held = pending.get(request.pending_id or "")
+@dataclass(frozen=True, slots=True)
+class _SetOf:
+    """What the transfers of a set have in common, and which of them resolves which pending one."""
+
+    linked_id: str
+    origin: Origin
+    moment: datetime
+    resolving: Mapping[str, str]
+
+    def exchange_of(self, held: TransferRow) -> Exchange | None:
+        """The pair of a resolving transfer: it resolves the other half of what was reserved."""
+        if held.exchange_id is None or held.rate_numerator is None or held.rate_denominator is None:
+            return None
+        other_id = self.resolving[held.exchange_id]
+        return Exchange(other_id=other_id, numerator=held.rate_numerator, denominator=held.rate_denominator)
+
+
+def _transfer(request: TransferRequest, pending: Mapping[str, TransferRow], set_of: _SetOf) -> Transfer:
+    held, exchange = pending.get(request.pending_id or ""), request.exchange
     if held is not None:
         posted = request.amount_minor or held.amount_minor
         debit_id, credit_id, business = held.debit_account_id, held.credit_account_id, held.business
         currency, amount = held.currency, posted if request.phase is Phase.POST else 0
+        exchange = set_of.exchange_of(held)
     elif request.debit is not None and request.credit is not None:
         debit_id, credit_id, business = request.debit.id, request.credit.id, request.debit.business
         currency, amount = request.debit.currency, request.amount_minor or 0
@@ -254,7 +272,7 @@ def _transfer(
     return Transfer(
         id=request.id,
         business=business,
-        linked_id=linked_id,
+        linked_id=set_of.linked_id,
         phase=request.phase,
         debit_account_id=debit_id,
         credit_account_id=credit_id,
@@ -262,13 +280,13 @@ def _transfer(
         amount_minor=amount,
         pending_id=request.pending_id,
         corrects_id=request.corrects_id,
-        exchange=request.exchange,
+        exchange=exchange,
         expires_at=request.expires_at,
         subject=request.subject,
         reason=request.reason,
-        actor=origin.actor,
-        correlation_id=origin.correlation_id,
-        created_at=moment,
+        actor=set_of.origin.actor,
+        correlation_id=set_of.origin.correlation_id,
+        created_at=set_of.moment,
     )
 
 

@@ -12,8 +12,20 @@ from pydantic import StringConstraints
 
 from capabilities.kernel.errors import InvalidError
 
-MINOR_UNIT_DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "OMR": 3, "JOD": 3, "TND": 3}
-"""ISO 4217 exponents that are not 2."""
+MINOR_UNIT_DIGITS = {
+    "JPY": 0,
+    "KRW": 0,
+    "VND": 0,
+    "CLP": 0,
+    "ISK": 0,
+    "BHD": 3,
+    "KWD": 3,
+    "OMR": 3,
+    "JOD": 3,
+    "TND": 3,
+    "PTS": 0,
+}
+"""ISO 4217 exponents that are not 2; points count as a currency of their own."""
 
 MAX_MINOR = 10**15
 """Limit on any amount: ten trillion in a currency of two decimals, far inside a signed 64-bit column."""

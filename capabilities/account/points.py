@@ -1,0 +1,138 @@
+"""Points and cashback: granted, taken back, expired. What is taken back after it was spent is a debt, which later grants
+settle first; so a buyer's points and wallet never fall below nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from capabilities.account.contract import POINTS_CURRENCY, AccountRef, Origin, Transfer, TransferRequest
+from capabilities.account.extensions import points_life_days
+from capabilities.account.models import BalanceRow, TransferRow
+from capabilities.account.postings import Cause
+from capabilities.account.queries import balance_of, transfer_from
+from capabilities.account.queries_stored import debt_of, points_older_than, value_of_points
+from capabilities.account.service import post_transfers
+from capabilities.account.stored import (
+    GrantCashback,
+    GrantPoints,
+    PointValue,
+    TakeBackCashback,
+    TakeBackPoints,
+    points_of,
+    wallet_of,
+)
+from capabilities.kernel.clock import now
+from capabilities.kernel.identity import BusinessIdentity
+
+
+def grant_points(session: Session, request: GrantPoints, *, origin: Origin) -> tuple[Transfer, ...]:
+    """Give a buyer points; what they owe is settled first. The same key grants once."""
+    cause = Cause(request.business, request.currency, request.subject, ("points", request.business, request.key))
+    done = _done(session, cause, "points.earned", "points.settles")
+    if done:
+        return done
+    owed = _locked_balance(session, debt_of(request.business, request.buyer_id, POINTS_CURRENCY))
+    settled = min(owed, request.points)
+    return _moved(
+        session, cause, request, ("points.settles", settled), ("points.earned", request.points - settled), origin
+    )
+
+
+def take_back_points(session: Session, request: TakeBackPoints, *, origin: Origin) -> tuple[Transfer, ...]:
+    """Take points back; what the buyer no longer has becomes a debt. The same key takes once."""
+    cause = Cause(request.business, request.currency, request.subject, ("points back", request.business, request.key))
+    done = _done(session, cause, "points.taken_back", "points.owed")
+    if done:
+        return done
+    there = max(0, _locked_balance(session, points_of(request.business, request.buyer_id)))
+    taken = min(there, request.points)
+    return _moved(
+        session, cause, request, ("points.taken_back", taken), ("points.owed", request.points - taken), origin
+    )
+
+
+def grant_cashback(session: Session, request: GrantCashback, *, origin: Origin) -> tuple[Transfer, ...]:
+    """Put money into a buyer's wallet; what they owe is settled first. The same key grants once."""
+    cause = Cause(request.business, request.currency, request.subject, ("cashback", request.business, request.key))
+    done = _done(session, cause, "wallet.cashback", "wallet.settles")
+    if done:
+        return done
+    owed = _locked_balance(session, debt_of(request.business, request.buyer_id, request.currency))
+    settled = min(owed, request.amount_minor)
+    parts = (("wallet.settles", settled), ("wallet.cashback", request.amount_minor - settled))
+    requests = [cause.transfer(code, amount, credit=request.buyer_id) for code, amount in parts if amount]
+    return post_transfers(session, requests, origin=origin)
+
+
+def take_back_cashback(session: Session, request: TakeBackCashback, *, origin: Origin) -> tuple[Transfer, ...]:
+    """Take cashback back; what the buyer no longer has becomes a debt. The same key takes once."""
+    cause = Cause(request.business, request.currency, request.subject, ("cashback back", request.business, request.key))
+    done = _done(session, cause, "wallet.taken_back", "wallet.owed")
+    if done:
+        return done
+    there = max(0, _locked_balance(session, wallet_of(request.business, request.buyer_id, request.currency)))
+    taken = min(there, request.amount_minor)
+    parts = (("wallet.taken_back", taken), ("wallet.owed", request.amount_minor - taken))
+    requests = [cause.transfer(code, amount, debit=request.buyer_id) for code, amount in parts if amount]
+    return post_transfers(session, requests, origin=origin)
+
+
+def expire_points(session: Session, identity: BusinessIdentity, currency: str, *, origin: Origin) -> int:
+    """Expire points older than the line of business keeps them, the oldest first; how many points."""
+    days = points_life_days.for_identity(identity)()
+    if days is None:
+        return 0
+    moment, expired = now(), 0
+    value = value_of_points(identity, currency)
+    for buyer_id, points in points_older_than(session, identity.business, moment - timedelta(days=days)).items():
+        there = max(0, _locked_balance(session, points_of(identity.business, buyer_id)))
+        taken = min(points, there)
+        if taken:
+            cause = Cause(identity.business, currency, buyer_id, ("points expired", buyer_id, moment.isoformat()))
+            post_transfers(session, _pair(cause, "points.expired", taken, value, buyer_id), origin=origin)
+            expired += taken
+    return expired
+
+
+def _moved(
+    session: Session,
+    cause: Cause,
+    request: GrantPoints,
+    first: tuple[str, int],
+    second: tuple[str, int],
+    origin: Origin,
+) -> tuple[Transfer, ...]:
+    value = value_of_points(BusinessIdentity(request.business, request.scenario), request.currency)
+    requests: list[TransferRequest] = []
+    for code, points in (first, second):
+        if points:
+            requests += _pair(cause, code, points, value, request.buyer_id)
+    return post_transfers(session, requests, origin=origin)
+
+
+def _pair(cause: Cause, code: str, points: int, value: PointValue, buyer_id: str) -> list[TransferRequest]:
+    """Points move by an exchange: in their own currency, and what they are worth in money."""
+    return cause.pair(
+        (code, f"{code}_value"),
+        (points, value.worth_of(points)),
+        (POINTS_CURRENCY, value.currency),
+        (value.numerator, value.denominator),
+        parties=(buyer_id, ""),
+    )
+
+
+def _done(session: Session, cause: Cause, *codes: str) -> tuple[Transfer, ...]:
+    """What this key has moved already: amounts are worked out from balances, so they are not worked out again."""
+    ids = [cause.id_of(part) for code in codes for part in (code, f"{code}_value")]
+    rows = session.scalars(select(TransferRow).where(TransferRow.id.in_(ids)).order_by(TransferRow.id))
+    return tuple(transfer_from(row) for row in rows)
+
+
+def _locked_balance(session: Session, account: AccountRef) -> int:
+    """What can be taken from an account, read under its lock: nobody spends it meanwhile. 0 for one never used."""
+    session.execute(select(BalanceRow.slot).where(BalanceRow.account_id == account.id).with_for_update())
+    return balance_of(session, account).available_minor
