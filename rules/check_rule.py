@@ -10,6 +10,7 @@ from capabilities.kernel.decision import Decision, FieldType
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.expression import Operator, Test, aggregate_named, tests_of
 from rules.check_effect import check_effects
+from rules.check_limits import check_limits
 from rules.compile import alternatives, literal
 from rules.document import Rule, RuleSetDocument, Window
 from rules.domain import LIMIT
@@ -43,6 +44,7 @@ def check_rule(document: RuleSetDocument, decision: Decision, rule: Rule, at: da
     if rule.window is not None:
         found += _window(rule, rule.window, at)
     found += _share(rule)
+    found += check_limits(decision, rule)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from capabilities.kernel.decision import decisions, fields_of
 from rules.document import GroupRules, Rule, RuleSetDocument
+from rules.limit_sentence import limit_sentence
 from rules.sentence import (
     Language,
     condition_sentence,
@@ -106,6 +107,8 @@ FIELD_NAMES: dict[str, Said] = {
     "traffic_bps": Said("share of buyers", "买家比例"),
     "enabled": Said("switched on", "启用"),
     "tags": Said("tags", "标签"),
+    "limits": Said("limits", "限制"),
+    "campaign": Said("campaign", "活动"),
 }
 _NOTHING = Said("–", "–")
 
@@ -181,6 +184,8 @@ def _say(decision: str, rule: Rule, field: str, currency: str) -> Said:
                 return "; ".join(said) if language == "en" else "；".join(said)
             case "window":
                 return "" if value is None else window_sentence(value, language)
+            case "limits":
+                return "; ".join(limit_sentence(limit, language, currency) for limit in value)
             case "traffic_bps":
                 return percent_text(value)
             case "stage":

@@ -13,6 +13,7 @@ from capabilities.kernel.decision import FieldKind, FieldType, fields_of
 from capabilities.kernel.expression import Condition, Group, Join, Operator, Test
 from capabilities.kernel.money import Money
 from rules.document import Rule, Window
+from rules.limit_sentence import limit_sentence
 from rules.vocabulary import EFFECT_NAMES, decision_named, fields_by_name, operator_words
 
 Language = Literal["en", "zh"]
@@ -31,20 +32,23 @@ def rule_sentence(decision: str, rule: Rule, language: Language, currency: str) 
     effects = [effect_sentence(decision, effect, language, currency) for effect in rule.effects]
     if language == "en":
         when = "Always" if always else f"When {condition_sentence(rule.when, fields, 'en', currency)}"
-        parts = [when, *_limits(rule, "en")]
+        parts = [when, *_limits(rule, "en", currency)]
         return f"{', '.join(parts)}: {' and '.join(effects) or 'nothing'}."
     when = "始终" if always else f"当{condition_sentence(rule.when, fields, 'zh', currency)}时"
-    parts = [when, *_limits(rule, "zh")]
+    parts = [when, *_limits(rule, "zh", currency)]
     return f"{'，'.join(parts)}：{'，并且'.join(effects) or '无操作'}。"
 
 
-def _limits(rule: Rule, language: Language) -> list[str]:
+def _limits(rule: Rule, language: Language, currency: str) -> list[str]:
     found = [window_sentence(rule.window, language)] if rule.window is not None else []
     if rule.coupon is not None:
         found.append(f"with the code {rule.coupon}" if language == "en" else f"使用优惠码 {rule.coupon}")
     if rule.traffic_bps < 10_000:
         share = percent_text(rule.traffic_bps)
         found.append(f"for {share} of buyers" if language == "en" else f"对 {share} 的买家")
+    found.extend(limit_sentence(limit, language, currency) for limit in rule.limits)
+    if rule.campaign is not None:
+        found.append(f"in the campaign {rule.campaign}" if language == "en" else f"属于活动 {rule.campaign}")
     return [part for part in found if part]
 
 

@@ -71,7 +71,8 @@ class TopUp(Contract):
     budget_id: str
     amount: int
     reason: str = Field(min_length=1, max_length=500)
-    request_id: str
+    request_id: str = Field(min_length=1, max_length=200)
+    approved_by: str | None = None
 
 
 class BudgetChange(Contract):
@@ -83,6 +84,7 @@ class BudgetChange(Contract):
     actor: str
     reason: str
     at: datetime
+    approved_by: str | None = None
 
 
 class Campaign(Contract):

@@ -62,7 +62,7 @@ def import_coupons(session: Session, business: str, text: str) -> ImportedCoupon
     for line, row in _rows(text):
         try:
             request = _request(business, row)
-            if _add(session, request):
+            if add_coupon(session, request):
                 added += 1
             else:
                 already += 1
@@ -109,7 +109,8 @@ def _has_offset(text: str) -> bool:
     return text.endswith("Z") or "+" in text[10:] or "-" in text[10:]
 
 
-def _add(session: Session, request: CreateCoupon) -> bool:
+def add_coupon(session: Session, request: CreateCoupon) -> bool:
+    """Create a coupon; False where it is there already and says the same, `ConflictError` where it says something else."""
     try:
         create_coupon(session, request)
     except ConflictError:

@@ -22,6 +22,12 @@ def _sixteen() -> int:
     return MOST_SLOTS
 
 
+def _of_what_was_never_sent(refund_kind: str) -> bool:
+    """Whether uses of limits come back when all goods of an order are refunded: those of cancellations do."""
+    return refund_kind == "cancellation"
+
+
 quote_minutes: ExtensionPoint[[], int] = ExtensionPoint("marketing.quote_minutes", _thirty_minutes)
 claim_minutes: ExtensionPoint[[], int] = ExtensionPoint("marketing.claim_minutes", _minutes_of_the_settings)
 counter_slots: ExtensionPoint[[], int] = ExtensionPoint("marketing.counter_slots", _sixteen)
+uses_after_refund: ExtensionPoint[[str], bool] = ExtensionPoint("marketing.uses_after_refund", _of_what_was_never_sent)

@@ -171,6 +171,7 @@ class BudgetChangeRow(BusinessRow, Base):
     amount: Mapped[int]
     most_after: Mapped[int]
     actor: Mapped[str]
+    approved_by: Mapped[str | None]
     reason: Mapped[str]
     created_at: Mapped[datetime]
 

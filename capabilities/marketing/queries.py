@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -50,6 +51,11 @@ def cart_of(session: Session, quote_id: str) -> Cart:
     if cart is None:
         raise _unknown(quote_id)
     return Cart.model_validate(cart)
+
+
+def circumstances_of_quote(session: Session, quote_id: str) -> dict[str, Any]:
+    """What was known besides cart and releases when the quote was made: `allowances`, and what codes `opens`."""
+    return session.scalar(select(QuoteRow.circumstances).where(QuoteRow.id == quote_id)) or {}
 
 
 def _unknown(quote_id: str) -> MissingError:

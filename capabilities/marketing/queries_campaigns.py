@@ -213,16 +213,19 @@ def budget_changes(session: Session, business: str, budget_id: str) -> tuple[Bud
         .where(BudgetChangeRow.business == business, BudgetChangeRow.budget_id == budget_id)
         .order_by(BudgetChangeRow.created_at.desc(), BudgetChangeRow.id)
     )
-    return tuple(
-        BudgetChange(
-            budget_id=row.budget_id,
-            amount=row.amount,
-            most_after=row.most_after,
-            actor=row.actor,
-            reason=row.reason,
-            at=row.created_at,
-        )
-        for row in session.scalars(found)
+    return tuple(change_of(row) for row in session.scalars(found))
+
+
+def change_of(row: BudgetChangeRow) -> BudgetChange:
+    """A change as others see it."""
+    return BudgetChange(
+        budget_id=row.budget_id,
+        amount=row.amount,
+        most_after=row.most_after,
+        actor=row.actor,
+        reason=row.reason,
+        at=row.created_at,
+        approved_by=row.approved_by,
     )
 
 

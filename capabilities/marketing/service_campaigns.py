@@ -19,7 +19,7 @@ from capabilities.marketing.campaigns import (
     TopUp,
 )
 from capabilities.marketing.models import BudgetChangeRow, BudgetRow, CampaignRow
-from capabilities.marketing.queries_campaigns import campaign_of
+from capabilities.marketing.queries_campaigns import campaign_of, change_of
 
 ACTS = {
     "start": (("draft", "paused"), "started"),
@@ -171,7 +171,7 @@ def top_up(session: Session, request: TopUp, actor: str) -> BudgetChange:
     change_id = derived_id("bch", request.budget_id, request.request_id)
     known = session.get(BudgetChangeRow, change_id)
     if known is not None:
-        return change_from_row(known)
+        return change_of(known)
     if request.amount == 0 or budget.most + request.amount < 0:
         raise RefusedError(
             "marketing.top_up_refused",
@@ -188,6 +188,7 @@ def top_up(session: Session, request: TopUp, actor: str) -> BudgetChange:
         amount=request.amount,
         most_after=budget.most,
         actor=actor,
+        approved_by=request.approved_by,
         reason=request.reason,
         created_at=now(),
     )
@@ -195,19 +196,7 @@ def top_up(session: Session, request: TopUp, actor: str) -> BudgetChange:
     session.flush()
     data = {"budget_id": budget.id, "amount": request.amount, "most": budget.most, "actor": actor}
     publish(session, business=request.business, type="budget.topped_up", subject=budget.campaign_id, data=data)
-    return change_from_row(added)
-
-
-def change_from_row(row: BudgetChangeRow) -> BudgetChange:
-    """A change as others see it."""
-    return BudgetChange(
-        budget_id=row.budget_id,
-        amount=row.amount,
-        most_after=row.most_after,
-        actor=row.actor,
-        reason=row.reason,
-        at=row.created_at,
-    )
+    return change_of(added)
 
 
 def _tell(session: Session, business: str, kind: str, campaign: str, actor: str, *, reason: str = "") -> None:

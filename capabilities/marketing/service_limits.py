@@ -26,12 +26,14 @@ from capabilities.marketing.slots import Slot, Slots, fresh, gathered, resized, 
 
 HELD, SECURED, REDEEMED, RELEASED, EXPIRED = "held", "secured", "redeemed", "released", "expired"
 
+# materialized: as a mere subquery it may run once for each slot, and each run finds another free one
 TAKE = text(
-    "UPDATE limit_counter AS c SET used = used + :amount FROM ("
+    "WITH free AS MATERIALIZED ("
     "SELECT slot FROM limit_counter"
     " WHERE id = :id AND total = :total AND NOT is_over AND most - used >= :amount"
     " ORDER BY (slot + :turn) % 16 LIMIT 1 FOR UPDATE SKIP LOCKED"
-    ") AS free WHERE c.id = :id AND c.slot = free.slot RETURNING c.slot"
+    ") UPDATE limit_counter AS c SET used = used + :amount FROM free"
+    " WHERE c.id = :id AND c.slot = free.slot RETURNING c.slot"
 )
 GIVE_BACK = text(
     "UPDATE limit_counter SET used = used - :amount, most = most - CASE WHEN is_over THEN :amount ELSE 0 END"
@@ -182,6 +184,14 @@ def _write(session: Session, counter_id: str, slots: Slots) -> None:
 
 
 def _refusal(counter: Counter, left: int, amount: int) -> ConflictError:
+    if counter.is_barred:
+        return ConflictError(
+            "marketing.limit_closed",
+            f"{counter.name or counter.owner} is not open to this order.",
+            mend="Ask for the price again, and check out with that.",
+            limit=counter.name or counter.owner,
+            rule_ids=list(counter.rule_ids),
+        )
     what = "budget" if counter.counts == "spend" else "limit"
     return ConflictError(
         "marketing.limit_used_up",

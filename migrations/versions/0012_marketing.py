@@ -69,6 +69,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("most_after", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("business", sa.String(length=40), nullable=False),

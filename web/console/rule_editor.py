@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -39,7 +39,17 @@ from web.console.rule_changes import (
     set_effect,
     set_join,
 )
-from web.console.rule_input import Posted, first, read_effect, read_number, read_rate, read_test, read_window
+from web.console.rule_input import (
+    Posted,
+    first,
+    read_effect,
+    read_limit,
+    read_number,
+    read_rate,
+    read_test,
+    read_window,
+)
+from web.console.rule_limits import limit_sentences, limit_values
 from web.console.rule_sets import Opening, RuleSetHead, may_change, open_rule_set, require_change
 from web.console.rule_words import EXCLUSIVE, GRAINS, WEEKDAYS, Wording
 from web.console.texts import N_
@@ -71,6 +81,8 @@ class EditorPage:
     modes: tuple[tuple[str, str], ...]
     exclusives: tuple[tuple[str, str], ...]
     window_values: dict[str, Any]
+    limits: Mapping[str, tuple[str, ...]]
+    limit_values: dict[str, Any]
     query: str = ""
     new_name: str = ""
     conflict: bool = False
@@ -196,6 +208,22 @@ class Changing:
     def set_coupon(self) -> RuleSetDocument:
         return self.rule(coupon=first(self.form, "coupon")[:64] or None)
 
+    def set_campaign(self) -> RuleSetDocument:
+        return self.rule(campaign=first(self.form, "campaign")[:64] or None)
+
+    def set_limit(self) -> RuleSetDocument:
+        limits = rule_in(self.document, self.rule_id).limits
+        place = first(self.form, "place").partition(":")[2]
+        index = int(place) if place.isdigit() and int(place) < len(limits) else len(limits)
+        read = read_limit(self.form, self.opening.wording.currency)
+        return self.rule(limits=(*limits[:index], read, *limits[index + 1 :]))
+
+    def remove_limit(self) -> RuleSetDocument:
+        limits = rule_in(self.document, self.rule_id).limits
+        place = first(self.form, "place").partition(":")[2]
+        index = int(place) if place.isdigit() else len(limits)
+        return self.rule(limits=(*limits[:index], *limits[index + 1 :]))
+
     def set_window(self) -> RuleSetDocument:
         return self.rule(window=read_window(self.form, self.opening.wording.zone))
 
@@ -280,6 +308,9 @@ _CHANGES: dict[str, Callable[[Changing], RuleSetDocument]] = {
         "toggle_rule",
         "set_name",
         "set_coupon",
+        "set_campaign",
+        "set_limit",
+        "remove_limit",
         "set_window",
         "set_manner",
         "add_test",
@@ -326,6 +357,8 @@ def show_editor(
         modes=tuple((mode, wording.text(label)) for mode, label in MODES.items()),
         exclusives=tuple((code, wording.text(label)) for code, label in EXCLUSIVE.items()),
         window_values=_window_values(document, opened, wording),
+        limits={rule.id: limit_sentences(rule, wording) for rule in document.rules},
+        limit_values=limit_values(document, opened, wording.currency),
         query=query,
         new_name=first(opened.values, "name") if first(opened.values, "change") == "add_rule" else "",
         conflict=conflict,

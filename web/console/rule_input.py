@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import ValidationError
 
@@ -15,7 +15,8 @@ from capabilities.kernel.decision import FieldKind, FieldType
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.expression import Operator, Test
 from capabilities.kernel.money import Money
-from rules.document import Window
+from rules.document import RuleLimit, Window
+from rules.limit_sentence import PERIODS
 from rules.vocabulary import decision_named
 from web.console.rule_words import effect_fields
 from web.console.texts import N_
@@ -164,6 +165,32 @@ def read_window(form: Posted, zone: ZoneInfo) -> Window | None:
     if start is None and end is None and not weekdays and hours is None:
         return None
     return Window(from_at=start, until_at=end, zone=None, weekdays=weekdays, hours=hours)
+
+
+def read_limit(form: Posted, currency: str) -> RuleLimit:
+    """What is counted, how much of it, for whom, in which periods."""
+    counts = first(form, "counts")
+    if counts not in ("uses", "spend"):
+        raise _wrong(N_("Choose what is counted."), "counts")
+    if counts == "uses":
+        most = read_number(first(form, "most"), field="most")
+    else:
+        most = read_money(first(form, "most"), currency, field="most")
+    if most < 0:
+        raise _wrong(N_("The limit cannot be negative."), "most")
+    zone = first(form, "zone") or None
+    if zone is not None and zone not in available_timezones():
+        raise _wrong(N_("Write a time zone such as Asia/Shanghai."), "zone")
+    per = tuple(one for one in ("buyer", "code", "store") if one in form.get("per", []))
+    period = first(form, "period")
+    return RuleLimit(
+        counts=counts,
+        most=most,
+        per=per,
+        period=period if period in PERIODS else None,
+        zone=zone if period in PERIODS else None,
+        partial="refused" if counts == "spend" and first(form, "partial") == "refused" else "allowed",
+    )
 
 
 def read_moment(text: str, zone: ZoneInfo, *, field: str) -> datetime | None:
