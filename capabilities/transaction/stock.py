@@ -21,7 +21,7 @@ from capabilities.kernel.errors import ConflictError, RefusedError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
 from capabilities.transaction.contract import Hold, OrderStatus, ReservationStatus
-from capabilities.transaction.extensions import reservation_minutes
+from capabilities.transaction.extensions import longest_hold_hours, reservation_minutes
 from capabilities.transaction.models import OfferRow, OrderLineRow, OrderRow, ReservationRow, StockRow
 from capabilities.transaction.queries import order_of
 
@@ -153,6 +153,32 @@ def extend_holds(session: Session, order_id: str, expires_at: datetime) -> int:
         .execution_options(synchronize_session=False)
     )
     return len(extended.all())
+
+
+def extend_reservation(session: Session, order_id: str, minutes: int) -> Hold:
+    """Hold what the order holds for `minutes` more from now; never beyond the longest a hold may last, never shorter.
+
+    A hold that ran out, or is being paid for, is not extended: `RefusedError` where the order holds nothing that could be.
+    """
+    order = order_of(session, order_id)
+    longest = longest_hold_hours.for_identity(BusinessIdentity(order.business, order.scenario))()
+    latest = order.placed_at + timedelta(hours=longest)
+    wanted = min(now() + timedelta(minutes=minutes), latest)
+    ends = session.scalars(
+        update(ReservationRow)
+        .where(ReservationRow.order_id == order_id, ReservationRow.status == HELD, ReservationRow.expires_at > now())
+        .values(expires_at=func.greatest(ReservationRow.expires_at, wanted), changed_at=now())
+        .returning(ReservationRow.expires_at)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if not ends:
+        raise RefusedError(
+            "transaction.nothing_held",
+            f"Order {order.number} holds nothing that could be held longer.",
+            mend="Place the order again.",
+            order_id=order_id,
+        )
+    return Hold(held=len(ends), expires_at=min(ends))
 
 
 def expire_reservations(session: Session, limit: int = 500) -> int:
