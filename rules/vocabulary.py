@@ -140,6 +140,7 @@ EFFECT_NAMES: dict[str, tuple[str, str]] = {
     "approve": ("approve", "通过"),
     "review": ("hold for review", "转人工审核"),
     "reject": ("reject", "拒绝"),
+    "set_tier": ("set the tier", "设定等级"),
     "auto": ("give back at once", "自动退款"),
     "ask": ("ask a person", "转人工处理"),
     "refuse": ("refuse the refund", "拒绝退款"),

@@ -13,10 +13,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.expiry import expire_overdue
+from activities.following import follow_buyers
 from activities.journal import queries
 from activities.webhooks.sending import deliver
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import session_factory, transaction
+from workflows import provider_messages
 from workflows.starting import Begun, begun_before, start_process
 
 STARTING_LIMIT = timedelta(seconds=10)
@@ -25,6 +27,7 @@ STARTING_LIMIT = timedelta(seconds=10)
 SWEEP_EVERY_S = 5.0
 SWEEP_AT_ONCE = 200
 EXPIRE_EVERY_S = 20.0
+BUYERS_EVERY_S = 5.0
 WEBHOOKS_EVERY_S = 1.0
 
 log = logging.getLogger("zhongtai.jobs")
@@ -44,7 +47,10 @@ def jobs() -> list[Job]:
     return [
         Job("sweep", SWEEP_EVERY_S, sweep),
         Job("expire", EXPIRE_EVERY_S, expire),
+        Job("buyers", BUYERS_EVERY_S, follow),
         Job("webhooks", WEBHOOKS_EVERY_S, send_webhooks),
+        Job("provider messages", provider_messages.APPLY_EVERY_S, provider_messages.apply_waiting_messages),
+        Job("simulator", provider_messages.POST_EVERY_S, provider_messages.post_simulated_messages),
     ]
 
 
@@ -71,6 +77,12 @@ async def sweep(client: Client) -> int:
         except RPCError as error:
             log.warning("Run %s could not be sent to Temporal: %s", begun.run_id, error)
     return sent
+
+
+async def follow(client: Client) -> int:
+    """Work out buyers anew whose orders, refunds or segments changed, and once a night all of them; how many."""
+    del client
+    return await asyncio.to_thread(follow_buyers, session_factory())
 
 
 async def expire(client: Client) -> int:

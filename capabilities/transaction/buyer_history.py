@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -67,3 +68,12 @@ def _refunded(session: Session, business: str, buyer_id: str, currency: str, at:
         )
     ).one()
     return int(total), int(recent)
+
+
+def buyers_of_orders(session: Session, order_ids: Iterable[str]) -> set[str]:
+    """Who placed these orders; guests are nobody."""
+    wanted = sorted(set(order_ids))
+    if not wanted:
+        return set()
+    found = select(OrderRow.buyer_id).where(OrderRow.id.in_(wanted), OrderRow.buyer_id.is_not(None)).distinct()
+    return {buyer_id for buyer_id in session.scalars(found) if buyer_id is not None}
