@@ -21,7 +21,7 @@ from activities.payment_requests import (
     TakenBack,
     VoidRequest,
 )
-from activities.payment_sources import card_payments
+from activities.payment_sources import cards_routed, payments_asked
 from capabilities.kernel.errors import MissingError
 from capabilities.marketing.service import secure_coupons
 from capabilities.payment import intents
@@ -69,7 +69,8 @@ def _first(payments: tuple[Payment, ...]) -> str:
 
 def _intend_authorization(session: Session, context: StepContext, request: AuthorizeRequest) -> Intent:
     order = order_of(session, request.order_id)
-    asked = card_payments(session, context.identity, order, request.method, request.sources)
+    asked = payments_asked(order, request.method, request.sources, request.later_minor)
+    asked = cards_routed(session, context.identity, order, asked)
     if not asked:  # stored value pays all of it
         return Intent(payment_id=payment_id_of(order.id))
     return intents.intend_authorization(session, *asked, key=context.key, origin=_origin(context))

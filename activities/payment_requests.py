@@ -30,10 +30,11 @@ class Part(BaseModel):
 
 
 class StoredRequest(Part):
-    """An order and what it is paid from, as the checkout asked; empty: one card pays all."""
+    """An order and what it is paid from, as the checkout asked; empty: one card pays all. `later_minor` is due later."""
 
     order_id: str
     sources: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
+    later_minor: int = Field(default=0, ge=0)
 
 
 class StoredResponse(Part):
@@ -45,9 +46,12 @@ class StoredResponse(Part):
 
 
 class AuthorizeRequest(Part):
+    """`later_minor` of the order's total is due later: it is not asked for now."""
+
     order_id: str
     method: str
     sources: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
+    later_minor: int = Field(default=0, ge=0)
 
 
 class AuthorizeResponse(Part):

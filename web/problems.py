@@ -26,6 +26,8 @@ STATUS_OF_CODE = {
     "api.key_unknown": 401,
     "api.operation_refused": 403,
     "api.rate_exceeded": 429,
+    "payment.signature_invalid": 401,
+    "payment.message_too_old": 401,
     "request.method_refused": 405,
     "request.unreadable": 400,
     "request.media_type_refused": 415,

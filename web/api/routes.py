@@ -12,6 +12,7 @@ from web.api.events import router as events
 from web.api.offers import router as offers
 from web.api.orders import router as orders
 from web.api.processes import router as processes
+from web.api.provider_webhooks import router as provider_webhooks
 from web.api.quotes import router as quotes
 from web.api.reference import router as reference
 
@@ -43,5 +44,5 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(responses=_PROBLEMS)
-for part in (quotes, checkouts, orders, processes, offers, events, reference):
+for part in (quotes, checkouts, orders, processes, offers, events, reference, provider_webhooks):
     router.include_router(part)

@@ -1,0 +1,85 @@
+"""What a provider tells us by itself: read, checked, kept and applied; and what has to begin because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from capabilities.kernel.errors import InvalidError, MissingError
+from capabilities.kernel.identity import BusinessIdentity
+from capabilities.payment.contract import ChargebackOpened, PaymentEventKind, ProviderEventStatus
+from capabilities.payment.extensions import find_provider
+from capabilities.payment.provider_events import Kept, apply_waiting, keep_message
+from capabilities.payment.providers.protocol import ProviderMessage
+from capabilities.transaction.queries import order_of
+
+CHARGEBACK_PROCESS = "chargeback"
+
+
+@dataclass(frozen=True, slots=True)
+class ToBegin:
+    """A process to begin in the same commit: which, for whom, with what, and a key that lets it begin once."""
+
+    process: str
+    identity: BusinessIdentity
+    input: dict[str, Any]
+    key: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message, kept. `to_begin` only where it was applied just now."""
+
+    id: str
+    status: ProviderEventStatus
+    is_new: bool
+    to_begin: ToBegin | None = None
+
+
+def read_message(provider: str, headers: Mapping[str, str], body: bytes) -> ProviderMessage:
+    """The message of a provider, its signature checked. Asks nobody and keeps nothing."""
+    try:
+        known = find_provider(provider)
+    except InvalidError as error:
+        raise MissingError(error.code, error.message) from error
+    return known.read_message(headers, body)
+
+
+def receive(session: Session, message: ProviderMessage) -> Received:
+    """Keep the message and apply it; the caller commits, together with what begins because of it."""
+    return _received(session, keep_message(session, message))
+
+
+def receive_waiting(session: Session, *, limit: int = 100) -> list[Received]:
+    """Apply the messages that came before their payment; for a job that repeats."""
+    return [_received(session, kept) for kept in apply_waiting(session, limit=limit)]
+
+
+def _received(session: Session, kept: Kept) -> Received:
+    return Received(kept.id, kept.status, kept.is_new, _to_begin(session, kept))
+
+
+def _to_begin(session: Session, kept: Kept) -> ToBegin | None:
+    payment, effect = kept.payment, kept.effect
+    if payment is None or effect is None or effect.kind is not PaymentEventKind.CHARGEBACK:
+        return None
+    order = order_of(session, payment.order_id)
+    return ToBegin(
+        process=CHARGEBACK_PROCESS,
+        identity=BusinessIdentity(order.business, order.scenario),
+        input=ChargebackOpened(
+            business=order.business,
+            order_id=order.id,
+            payment_id=payment.id,
+            chargeback_id=effect.reference,
+            amount_minor=effect.amount_minor,
+            currency=payment.currency,
+            reason=effect.reason,
+        ).model_dump(mode="json"),
+        key=kept.id,
+        actor=f"provider:{payment.provider}",
+    )
