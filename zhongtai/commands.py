@@ -23,8 +23,8 @@ def worker_command(python: str = sys.executable) -> list[str]:
 
 
 def shop_command(python: str = sys.executable) -> list[str]:
-    """The retail front-end: a program of its own that knows only the API."""
-    return [python, "-m", "frontends.retail"]
+    """The front-ends: a program of its own that knows only the API."""
+    return [python, "-m", "frontends"]
 
 
 def migrate_command(python: str = sys.executable) -> list[str]:

@@ -11,14 +11,13 @@ from fastapi import APIRouter, Form, Request
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from frontends.retail.cart import COOKIE, METHODS, MOST_PIECES, Cart, Jar, idempotency_key
-from frontends.retail.pages import Pages
-from frontends.retail.platform import Json, Outcome, Platform, ProblemError
+from frontends.kit.jar import Jar, idempotency_key
+from frontends.kit.pages import Pages
+from frontends.kit.platform import Json, Outcome, Platform, ProblemError
+from frontends.retail.cart import COOKIE, METHODS, MOST_PIECES, Cart, kept_cart, read_cart
 
 router = APIRouter()
 
-ORDERS = "orders"
-KEPT_S = 30 * 24 * 3600
 MOST_COUPONS = 5
 _ATTEMPT = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
@@ -35,8 +34,8 @@ async def add_line(
     pages: Pages = request.app.state.pages
     offer = await platform.offer(sku)
     if offer is None or offer["kind"] != "goods":
-        return pages.page(request, "problem.html", status=404, key="problem.not_found", detail=None)
-    cart = _cart_of(request).adding(sku, _pieces(quantity) or 1)
+        return pages.problem(request, "problem.not_found", status=404)
+    cart = read_cart(request).adding(sku, _pieces(quantity) or 1)
     if request.headers.get("hx-request"):
         answer: Response = pages.block(request, "added.html", "added", offer=offer, cart_count=cart.count)
     else:
@@ -45,15 +44,15 @@ async def add_line(
 
 
 @router.get("/cart")
-async def read_cart(request: Request) -> HTMLResponse:
-    return await _cart_page(request, _cart_of(request), attempt=None)
+async def show_cart(request: Request) -> HTMLResponse:
+    return await _cart_page(request, read_cart(request), attempt=None)
 
 
 @router.post("/cart")
 async def change_cart(request: Request) -> Response:
     """Take the cart as the form has it; htmx gets the cart with its new quote, others the page again."""
     form = await request.form()
-    cart = _cart_from(form, _cart_of(request))
+    cart = _cart_from(form, read_cart(request))
     if request.headers.get("hx-request"):
         return await _cart_page(request, cart, attempt=_attempt_of(form), is_block=True)
     return _keep_cart(request, RedirectResponse("/cart", 303), cart)
@@ -64,7 +63,7 @@ async def buy(request: Request) -> Response:
     """Buy what the form shows, at the total it shows."""
     form = await request.form()
     platform: Platform = request.app.state.platform
-    cart = _cart_from(form, _cart_of(request))
+    cart = _cart_from(form, read_cart(request))
     attempt = _attempt_of(form)
     if not cart.pieces:
         return RedirectResponse("/cart", 303)
@@ -109,7 +108,7 @@ async def read_order(request: Request, order_id: str, thanks: int = 0) -> HTMLRe
     platform: Platform = request.app.state.platform
     pages: Pages = request.app.state.pages
     if order_id not in _orders_of(request):
-        return pages.page(request, "problem.html", status=404, key="problem.not_found", detail=None)
+        return pages.problem(request, "problem.not_found", status=404)
     order = await platform.order(order_id)
     return pages.page(request, "order.html", order=order, is_thanked=bool(thanks))
 
@@ -120,9 +119,9 @@ async def buy_again(request: Request, order_id: str) -> Response:
     platform: Platform = request.app.state.platform
     pages: Pages = request.app.state.pages
     if order_id not in _orders_of(request):
-        return pages.page(request, "problem.html", status=404, key="problem.not_found", detail=None)
+        return pages.problem(request, "problem.not_found", status=404)
     order = await platform.order(order_id)
-    cart = _cart_of(request)
+    cart = read_cart(request)
     for line in order["lines"]:
         if line["kind"] == "goods":
             cart = cart.adding(line["sku"], line["quantity"])
@@ -136,7 +135,7 @@ async def wait(request: Request, run_id: str) -> Response:
     pages: Pages = request.app.state.pages
     orders = _orders_of(request)
     if run_id not in orders:
-        return pages.page(request, "problem.html", status=404, key="problem.not_found", detail=None)
+        return pages.problem(request, "problem.not_found", status=404)
     process = await platform.process(run_id)
     order_id = str(process.get("order_id") or "")
     order = await platform.order(order_id) if order_id else None
@@ -288,31 +287,18 @@ def _attempt_of(form: FormData) -> str:
     return given if _ATTEMPT.fullmatch(given) else secrets.token_urlsafe(18)
 
 
-def _cart_of(request: Request) -> Cart:
-    jar: Jar = request.app.state.jar
-    return jar.read_cart(request.cookies.get(COOKIE))
-
-
 def _keep_cart(request: Request, answer: Response, cart: Cart) -> Response:
     jar: Jar = request.app.state.jar
-    answer.set_cookie(
-        COOKIE, jar.write_cart(cart), max_age=KEPT_S, httponly=True, samesite="lax", secure=_is_https(request)
-    )
+    jar.keep(request, answer, COOKIE, kept_cart(cart))
     return answer
-
-
-def _is_https(request: Request) -> bool:
-    return request.url.scheme == "https"
 
 
 def _orders_of(request: Request) -> list[str]:
     jar: Jar = request.app.state.jar
-    return jar.read_orders(request.cookies.get(ORDERS))
+    return jar.orders(request)
 
 
 def _keep_orders(request: Request, answer: Response, orders: list[str]) -> Response:
     jar: Jar = request.app.state.jar
-    answer.set_cookie(
-        ORDERS, jar.write_orders(orders), max_age=KEPT_S, httponly=True, samesite="lax", secure=_is_https(request)
-    )
+    jar.keep_orders(request, answer, orders)
     return answer

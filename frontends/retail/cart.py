@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from fastapi import Request
+
+from frontends.kit.jar import Jar
 
 COOKIE = "cart"
 MOST_LINES = 40
@@ -65,49 +64,24 @@ class Cart:
         return body
 
 
-def idempotency_key(attempt: str, body: Mapping[str, Any]) -> str:
-    """The same attempt at the same cart is the same purchase: a double click, a reload, a lost answer buy once."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return f"shop-{attempt}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+def read_cart(request: Request) -> Cart:
+    """The cart of the browser; an empty one where its cookie is none of ours."""
+    jar: Jar = request.app.state.jar
+    kept = jar.read(request, COOKIE)
+    if not isinstance(kept, dict):
+        return Cart()
+    try:
+        return Cart(
+            pieces=tuple((str(sku), int(count)) for sku, count in kept["p"]),
+            coupons=tuple(map(str, kept["c"])),
+            delivery=kept["d"],
+            buyer=kept["b"],
+            method=kept["m"] if kept["m"] in METHODS else METHODS[0],
+        )
+    except (KeyError, TypeError, ValueError):
+        return Cart()
 
 
-class Jar:
-    """Reads and writes signed cookies; what was tampered with counts as empty."""
-
-    def __init__(self, secret: str) -> None:
-        self._cart = URLSafeSerializer(secret, salt="cart")
-        self._orders = URLSafeSerializer(secret, salt="orders")
-
-    def read_cart(self, text: str | None) -> Cart:
-        kept = self._loads(self._cart, text)
-        if not isinstance(kept, dict):
-            return Cart()
-        try:
-            return Cart(
-                pieces=tuple((str(sku), int(count)) for sku, count in kept["p"]),
-                coupons=tuple(map(str, kept["c"])),
-                delivery=kept["d"],
-                buyer=kept["b"],
-                method=kept["m"] if kept["m"] in METHODS else METHODS[0],
-            )
-        except (KeyError, TypeError, ValueError):
-            return Cart()
-
-    def write_cart(self, cart: Cart) -> str:
-        kept = {"p": cart.pieces, "c": cart.coupons, "d": cart.delivery, "b": cart.buyer, "m": cart.method}
-        return str(self._cart.dumps(kept))
-
-    def read_orders(self, text: str | None) -> list[str]:
-        """The orders and processes made with this browser: nobody reads another one's."""
-        kept = self._loads(self._orders, text)
-        return [str(order) for order in kept] if isinstance(kept, list) else []
-
-    def write_orders(self, orders: list[str]) -> str:
-        return str(self._orders.dumps(orders[-20:]))
-
-    @staticmethod
-    def _loads(serializer: URLSafeSerializer, text: str | None) -> Any:
-        try:
-            return serializer.loads(text or "")
-        except BadSignature:
-            return None
+def kept_cart(cart: Cart) -> dict[str, Any]:
+    """The cart as its cookie holds it."""
+    return {"p": cart.pieces, "c": cart.coupons, "d": cart.delivery, "b": cart.buyer, "m": cart.method}

@@ -1,19 +1,18 @@
-"""Looking: the shelves, a product, its picture, and the visitor's language and appearance."""
+"""Looking: the shelves, a product, its picture."""
 
 from __future__ import annotations
 
 from collections import Counter
 from itertools import zip_longest
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Form, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, Response
 
+from frontends.kit.pages import Pages
+from frontends.kit.platform import Json, Platform
 from frontends.retail.categories import child_of, top_of
-from frontends.retail.pages import THEMES, Pages
 from frontends.retail.pictures import picture
-from frontends.retail.platform import Json, Platform
-from frontends.retail.texts import LANGUAGES
 
 router = APIRouter()
 
@@ -56,7 +55,7 @@ async def read_product(request: Request, sku: str, added: int = 0) -> HTMLRespon
     everything = await platform.offers()
     offer = next((each for each in everything if each["sku"] == sku and each["kind"] == "goods"), None)
     if offer is None:
-        return pages.page(request, "problem.html", status=404, key="problem.not_found", detail=None)
+        return pages.problem(request, "problem.not_found", status=404)
     return pages.page(
         request,
         "product.html",
@@ -76,24 +75,6 @@ async def read_picture(request: Request, sku: str) -> Response:
     svg = picture(offer or {"sku": sku, "category": "", "name_en": "", "tags": []})
     headers = {"cache-control": f"public, max-age={YEAR_S if 'v' in request.query_params else 300}"}
     return Response(svg, media_type="image/svg+xml", headers=headers)
-
-
-@router.post("/settings")
-async def change_settings(
-    request: Request,
-    language: Annotated[str, Form()] = "",
-    theme: Annotated[str, Form()] = "",
-    back: Annotated[str, Form()] = "/",
-) -> RedirectResponse:
-    """Language and appearance, kept in cookies for a year."""
-    safe = back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
-    answer = RedirectResponse(safe, 303)
-    for name, value, known in (("language", language, LANGUAGES), ("theme", theme, THEMES)):
-        if value in known:
-            answer.set_cookie(
-                name, value, max_age=YEAR_S, httponly=True, samesite="lax", secure=request.url.scheme == "https"
-            )
-    return answer
 
 
 def _tops(offers: list[Json]) -> list[str]:

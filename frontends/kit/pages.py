@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_percent, get_currency_precision
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 from starlette.responses import HTMLResponse
 
-from frontends.retail.categories import category_name
-from frontends.retail.texts import LANGUAGES, text_of
+from frontends.kit.texts import LANGUAGES, Texts
 
+KIT = Path(__file__).parent
 THEMES = ("device", "light", "dark")
 ZONE = ZoneInfo("Asia/Shanghai")
 LOCALES = {"en": "en_GB", "zh": "zh_CN"}
+
+Around = Callable[[Request, str], dict[str, Any]]
+"""What a front-end adds to every page: from the request and the visitor's language."""
 
 
 def language_of(request: Request) -> str:
@@ -51,6 +54,17 @@ def moment(text: str, language: str) -> str:
     )
 
 
+def day(text: str, language: str) -> str:
+    """A date such as `2026-12-24`, as people write it."""
+    return str(
+        format_date(
+            date.fromisoformat(text[:10]),
+            "EEE d MMM yyyy" if language == "en" else "y年M月d日 EEE",
+            locale=LOCALES[language],
+        )
+    )
+
+
 def rate(bps: int) -> str:
     return str(format_percent(Decimal(bps) / 10_000, locale="en_GB", decimal_quantization=False))
 
@@ -74,12 +88,14 @@ def adjustments_of(priced: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class Pages:
-    """The templates, and what every page of the shop shows."""
+    """The templates of a front-end, over those of the kit, and what every page of it shows."""
 
-    def __init__(self, folder: Path) -> None:
-        self._static = folder / "static"
+    def __init__(self, folder: Path, texts: Texts, around: Around | None = None) -> None:
+        self._folders = (folder, KIT)
+        self._texts = texts
+        self._more = around
         self._environment = Environment(
-            loader=FileSystemLoader(folder / "templates"),
+            loader=FileSystemLoader([each / "templates" for each in self._folders]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -100,23 +116,32 @@ class Pages:
         text = render_block(self._environment, template, block, **(self._around(request) | context))
         return HTMLResponse(text, status)
 
+    def problem(self, request: Request, key: str, *, status: int, detail: object = None) -> HTMLResponse:
+        """A page that says what is wrong."""
+        return self.page(request, "problem.html", status=status, key=key, detail=detail)
+
     def _around(self, request: Request) -> dict[str, Any]:
         language = language_of(request)
         theme = request.cookies.get("theme", "device")
-        return {
-            "t": partial(text_of, language),
+        shared = {
+            "t": lambda key, **values: self._texts.of(language, key, **values),
             "language": language,
             "theme": theme if theme in THEMES else "device",
             "themes": THEMES,
             "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-            "cart_count": request.app.state.jar.read_cart(request.cookies.get("cart")).count,
             "name": lambda thing, field="name": named(thing, language, field),
-            "category_name": lambda path: category_name(path, language),
             "moment": lambda text: moment(text, language),
+            "day": lambda text: day(text, language),
         }
+        return shared | (self._more(request, language) if self._more else {})
 
     def _versioned(self, name: str) -> str:
         """The address of a static file with its content's hash: it may be kept for ever."""
         if name not in self._versions:
-            self._versions[name] = hashlib.sha256((self._static / name).read_bytes()).hexdigest()[:10]
+            self._versions[name] = hashlib.sha256(static_file(self._folders, name).read_bytes()).hexdigest()[:10]
         return f"/static/{name}?v={self._versions[name]}"
+
+
+def static_file(folders: Sequence[Path], name: str) -> Path:
+    """The front-end's own file of that name, else the kit's."""
+    return next(each / "static" / name for each in folders if (each / "static" / name).is_file())

@@ -1,4 +1,4 @@
-"""The platform as the shop sees it: five calls of its public API."""
+"""The platform as a front-end sees it: calls of its public API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from frontends.retail.settings import ShopSettings
+from frontends.kit.settings import FrontSettings
 
 Json = dict[str, Any]
 
@@ -56,10 +56,10 @@ class _Remembered:
 class Platform:
     """The API client. Offers and buyers are remembered for seconds; prices of a cart are always asked."""
 
-    def __init__(self, shop: ShopSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, front: FrontSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._http = httpx.AsyncClient(
-            base_url=f"{shop.api_url}/api/v1",
-            headers={"authorization": f"Bearer {shop.api_key}", "user-agent": "zhongtai-retail-shop"},
+            base_url=f"{front.api_url}/api/v1",
+            headers={"authorization": f"Bearer {front.api_key}", "user-agent": "zhongtai-front-end"},
             timeout=TIMEOUT,
             transport=transport,
         )
@@ -86,12 +86,24 @@ class Platform:
 
     async def quote(self, cart: Json) -> Json:
         """What the cart costs now; `ProblemError` when it cannot be priced."""
-        return await self._json("POST", "/quotes", json=cart)
+        return await self.ask("/quotes", cart)
 
     async def checkout(self, cart: Json, key: str) -> Outcome:
         """Buy the cart. Every answer is an outcome; `ProblemError` only when there was none."""
-        response = await self._send("POST", "/checkouts", json=cart, headers={"idempotency-key": key})
+        return await self.act("/checkouts", cart, key)
+
+    async def act(self, path: str, body: Json, key: str) -> Outcome:
+        """Ask for something that changes the world; sent again with the same key it is the same."""
+        response = await self._send("POST", path, json=body, headers={"idempotency-key": key})
         return Outcome(response.status_code, _body(response), response.headers.get("location", ""))
+
+    async def read(self, path: str, **query: str | int | None) -> Json:
+        """One thing of the API; `ProblemError` where there is none."""
+        return await self._json("GET", path, params={name: value for name, value in query.items() if value is not None})
+
+    async def ask(self, path: str, body: Json) -> Json:
+        """A question that changes nothing, such as a preview; `ProblemError` when it has no answer."""
+        return await self._json("POST", path, json=body)
 
     async def order(self, order_id: str) -> Json:
         return await self._json("GET", f"/orders/{order_id}")
