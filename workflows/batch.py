@@ -21,11 +21,11 @@ from activities.journal.models import RunStatus, StepStatus
 from activities.journal.service import StepRow
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
-from capabilities.kernel.errors import PlatformError, RefusedError, UnavailableError
+from capabilities.kernel.errors import ErrorKind, PlatformError, RefusedError
 from capabilities.kernel.idempotency import Answer, answer_of, store_answer
 from workflows.language.asking import asked_by
 from workflows.language.bind import bind, look_up
-from workflows.language.definition import Approval, Call, Decide, End, Raise, Reply, SubProcess, UndoAll, Wait
+from workflows.language.definition import Approval, Call, Decide, End, KeepAll, Raise, Reply, SubProcess, UndoAll, Wait
 from workflows.language.plan import COMPLETED, LoopTooLongError, Plan, Turn, Work, plan_of_text, taken
 from workflows.messages import ADVANCE, Advance, Advanced, Ending, RunRef
 from workflows.messages import Reply as Sent
@@ -155,11 +155,18 @@ class _Batch:
                     raise raised(step, self.values)
                 case Turn():
                     self._turn(step)
+                case KeepAll():
+                    self._keep()
                 case _:
                     break
             self.trail.append(step.name)
             cursor += 1
         return self.plan.next_step(cursor, self.values)
+
+    def _keep(self) -> None:
+        journal.keep_all(self.session, self.request.run.run_id)
+        for row in self.rows:
+            row.undo = None
 
     def _turn(self, turn: Turn) -> None:
         try:
@@ -188,9 +195,9 @@ class _Batch:
             raise TypeError(f"{order.operation.name} has no function to run.")
         try:
             response = as_json(run_step(self.session, context_of(run, order), parsed(order)))
-        except UnavailableError:
-            raise
         except PlatformError as error:
+            if order.parks or error.kind is ErrorKind.UNAVAILABLE:
+                raise
             raise Refusal(order, error_of(error)) from error
         self.values[order.path] = response
         self.rows.append(

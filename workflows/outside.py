@@ -19,7 +19,7 @@ from activities.journal import service as journal
 from activities.journal.models import RunStatus, StepStatus
 from activities.journal.service import FoundStep, StepRow
 from capabilities.kernel.database import transaction
-from capabilities.kernel.errors import PlatformError, UnavailableError
+from capabilities.kernel.errors import ErrorKind, PlatformError
 from workflows.messages import RunRef
 from workflows.stepping import REFUSED, Order, Refusal, as_json, context_of, error_of, moment, parsed, row_of
 
@@ -64,9 +64,9 @@ def call_outside(
             )
     try:
         answer = steps.call(intent)
-    except UnavailableError:
-        raise
     except PlatformError as error:
+        if order.parks or error.kind is ErrorKind.UNAVAILABLE:
+            raise
         raise Refusal(order, error_of(error)) from error
     with transaction() as session:
         # no lock and no look: `record` takes the same answer twice, and a row that is final already rolls this back
@@ -114,9 +114,9 @@ def _intent(
         return resumed
     try:
         intent: BaseModel = _outside_steps(order.operation).intend(session, context_of(run, order), parsed(order))
-    except UnavailableError:
-        raise
     except PlatformError as error:
+        if order.parks or error.kind is ErrorKind.UNAVAILABLE:
+            raise
         raise Refusal(order, error_of(error)) from error
     row = row_of(run, order, StepStatus.STARTED, started_at, intent=as_json(intent), undo=undo)
     journal.write_steps(session, run_id=run.run_id, business=run.business, rows=[row])

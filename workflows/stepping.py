@@ -50,6 +50,8 @@ class Order:
     revision: int = 0
     undo: Undo | None = None
     iteration: int = 0
+    parks: bool = False
+    """What it refuses is told as it is and parks the run, instead of ending it."""
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -105,6 +107,7 @@ def order_of(step: Call | Decide, values: Values, mending: Mending, iteration: i
         revision=mending.revisions.get(place, 0),
         undo=step.undo if isinstance(step, Call) else None,
         iteration=iteration,
+        parks=isinstance(step, Call) and step.parks,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, exists, func, select, text, update
+from sqlalchemy import Table, bindparam, exists, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 
@@ -206,6 +206,13 @@ def new_rows(found: LockedRun, rows: Sequence[StepRow]) -> list[StepRow]:
     """The rows that are not final yet: a repeated activity brings some that are."""
     keys = ((row, (row.path, row.iteration, row.revision)) for row in rows)
     return [row for row, key in keys if key not in found.steps or not found.steps[key].is_final]
+
+
+def keep_all(session: Session, run_id: str) -> None:
+    """Nothing a run has done so far is undone any more."""
+    session.execute(
+        update(ProcessStep).where(ProcessStep.run_id == run_id, ProcessStep.undone_at.is_(None)).values(undo=null())
+    )
 
 
 def has_undo(session: Session, run_id: str) -> bool:

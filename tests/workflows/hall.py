@@ -267,3 +267,17 @@ steps:
 """
 
 INVITED = PARTY.replace("process: party", "process: invited").replace("process: tour", "process: asking")
+
+NO_RETURN = """
+process: no_return
+en: No return
+zh: 不归
+input: hall.visit
+steps:
+  - greet: { call: hall.greet, with: { name: input.name }, undo: { call: hall.forget, with: { guest: greet.guest } } }
+  - for_good: { keep: all }
+  - pass: { call: hall.pass_gate, with: { guest: greet.guest }, because: whoever passed has passed }
+  - other: { call: hall.greet, with: { name: input.nick }, because: a test, refused: park }
+  - tell: { reply: 201, body: { words: other.words } }
+  - done: { end: seated }
+"""

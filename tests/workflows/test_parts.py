@@ -276,3 +276,31 @@ async def test_a_part_that_was_ended_from_outside_parks_the_step_and_can_be_run_
     await starting.repair(client, begun.run_id, order(RepairKind.RETRY, None, "walk"))
     assert (await until(wired, begun.run_id, "ended")).outcome == "seated"
     assert words(wired, part.id) == ["greeted", "seated"]
+
+
+# --- the point of no return
+
+
+async def test_what_is_refused_after_the_point_of_no_return_is_parked_and_nothing_is_undone(
+    wired: Sessions, client: Client, worker: None
+) -> None:
+    begun = begin(wired, "no_return", nick="nobody")
+    await starting.start_process(client, begun)
+    run = await until(wired, begun.run_id, "stuck")
+    assert (run.step, run.error["code"]) == ("other", "hall.guest_refused")
+    stood = ["greeted", "asked at the gate", "gate open"]
+    assert words(wired, begun.run_id) == stood
+    await starting.repair(client, begun.run_id, order(RepairKind.RETRY_WITH, {"name": "Zoe"}))
+    assert (await until(wired, begun.run_id, "ended")).outcome == "seated"
+    assert words(wired, begun.run_id) == [*stood, "greeted"]
+
+
+async def test_undo_and_stop_behind_the_point_of_no_return_takes_nothing_back(
+    wired: Sessions, client: Client, worker: None
+) -> None:
+    begun = begin(wired, "no_return", nick="nobody")
+    await starting.start_process(client, begun)
+    await until(wired, begun.run_id, "stuck")
+    await starting.repair(client, begun.run_id, order(RepairKind.UNDO))
+    assert (await until(wired, begun.run_id, "ended")).outcome == "stopped"
+    assert words(wired, begun.run_id) == ["greeted", "asked at the gate", "gate open"]

@@ -22,9 +22,14 @@ Sessions = sessionmaker[Session]
 
 
 def begin(
-    sessions: Sessions, process: str = "visit", name: str = "Ann", key: str | None = None, names: tuple[str, ...] = ()
+    sessions: Sessions,
+    process: str = "visit",
+    name: str = "Ann",
+    key: str | None = None,
+    names: tuple[str, ...] = (),
+    **more: Any,
 ) -> Begun:
-    body: dict[str, Any] = {"name": name, **({"names": list(names)} if names else {})}
+    body: dict[str, Any] = {"name": name, **({"names": list(names)} if names else {}), **more}
     with sessions.begin() as session:
         return starting.begin_run(
             session,

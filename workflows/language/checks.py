@@ -15,6 +15,7 @@ from workflows.language.definition import (
     Call,
     Decide,
     End,
+    KeepAll,
     Raise,
     Reply,
     SubProcess,
@@ -156,7 +157,7 @@ def _instruction(instruction: Instruction, scope: Scope) -> Iterator[Problem]:
             yield from _approval(approval, scope)
         case Do(SubProcess() as sub):
             yield from _sub_process(sub, scope)
-        case Do(UndoAll() | End() | Wait()):
+        case Do(UndoAll() | KeepAll() | End() | Wait()):
             return
 
 
@@ -171,7 +172,7 @@ def _loops(plan: Plan) -> Iterator[Problem]:
             yield Problem(loop.turn.name, "unbounded", message, "Lower `most`, or run a sub-process for each item.")
         for instruction in plan.instructions[loop.head : loop.end]:
             match instruction:
-                case Do(Reply() | UndoAll() as step):
+                case Do(Reply() | UndoAll() | KeepAll() as step):
                     yield Problem(step.name, "in_a_loop", "An answer or an undo of everything cannot be repeated.")
                 case Do(Wait() as step) if step.event is not None:
                     yield Problem(step.name, "in_a_loop", "An event comes once; it cannot be waited for in a loop.")

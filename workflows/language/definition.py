@@ -34,7 +34,10 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run an operation of the catalogue. `because` says why a step that changes something needs no undo."""
+    """Run an operation of the catalogue. `because` says why a step that changes something needs no undo.
+
+    `parks`: a refusal is no end; the run is parked there until a person mends it, because what was done stays done.
+    """
 
     name: str
     operation: str
@@ -42,6 +45,7 @@ class Call:
     undo: Undo | None = None
     because: str | None = None
     when: Condition | None = None
+    parks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,14 @@ class UndoAll:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepAll:
+    """The point of no return: nothing done so far is ever undone."""
+
+    name: str
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Wait for a time (`seconds`), or for an `event` within a limit; an event that does not come leaves `timed_out`."""
 
@@ -167,7 +179,7 @@ class SubProcess:
     when: Condition | None = None
 
 
-Step = Call | Decide | Switch | Reply | Raise | UndoAll | Wait | End | ForEach | Approval | SubProcess
+Step = Call | Decide | Switch | Reply | Raise | UndoAll | KeepAll | Wait | End | ForEach | Approval | SubProcess
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from workflows.language.definition import (
     Definition,
     End,
     ForEach,
+    KeepAll,
     Raise,
     Reply,
     Step,
@@ -49,7 +50,7 @@ class LoopTooLongError(Exception):
         super().__init__(f"{turn.each} has {length:,} items; {turn.name} goes round {turn.most:,} times at the most.")
 
 
-Work = Call | Decide | Reply | Raise | UndoAll | Wait | End | Turn | Approval | SubProcess
+Work = Call | Decide | Reply | Raise | UndoAll | KeepAll | Wait | End | Turn | Approval | SubProcess
 
 
 @dataclass(frozen=True, slots=True)

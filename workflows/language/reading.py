@@ -17,6 +17,7 @@ from workflows.language.definition import (
     Definition,
     End,
     ForEach,
+    KeepAll,
     Raise,
     Reply,
     Step,
@@ -174,9 +175,12 @@ def _step(body: Any, at: str, names: set[str], depth: int) -> Step:
 
 
 def _call(name: str, place: _Place) -> Step:
-    place.only("call", "with", "undo", "because", "when")
+    place.only("call", "with", "undo", "because", "when", "refused")
     undo, because = _undone_by(place)
-    return Call(name, place.dotted("call"), place.binding("with"), undo, because, place.condition())
+    if place.body.get("refused", "park") != "park":
+        raise unreadable("what a step refuses ends the run, unless `refused` says `park`.", f"{place.at}.refused")
+    parks = "refused" in place.body
+    return Call(name, place.dotted("call"), place.binding("with"), undo, because, place.condition(), parks)
 
 
 def _sub_process(name: str, place: _Place) -> Step:
@@ -224,6 +228,13 @@ def _undo(name: str, place: _Place) -> Step:
     if place.body["undo"] != "all":
         raise unreadable("as a step of its own, undo says `all`.", f"{place.at}.undo")
     return UndoAll(name, place.condition())
+
+
+def _keep(name: str, place: _Place) -> Step:
+    place.only("keep", "when")
+    if place.body["keep"] != "all":
+        raise unreadable("keep says `all`.", f"{place.at}.keep")
+    return KeepAll(name, place.condition())
 
 
 def _wait(name: str, place: _Place) -> Step:
@@ -300,6 +311,7 @@ _READERS: dict[str, Callable[[str, _Place], Step]] = {
     "reply": _reply,
     "raise": _raise,
     "undo": _undo,
+    "keep": _keep,
     "wait": _wait,
     "end": _end,
 }
