@@ -46,7 +46,7 @@ class ChargebackRequest(Part):
 
 
 class PayoutRequest(Part):
-    """A payout as the bank knows it. `amount_minor` goes to the seller, `withheld_minor` to the tax office.
+    """A payout as the bank knows it.
 
     `sent` sets it aside, `paid` books it, `failed` sets it free again (a later attempt is `attempt` + 1), `returned` takes
     back what was booked: the bank sent it back.
@@ -58,7 +58,6 @@ class PayoutRequest(Part):
     seller_id: Name
     currency: Currency
     amount_minor: Amount
-    withheld_minor: AmountOrNone = 0
     outcome: Literal["sent", "paid", "failed", "returned"]
 
 
@@ -161,3 +160,16 @@ class CorrectRequest(Part):
 
     transfer_ids: tuple[Name, ...] = Field(min_length=1, max_length=500)
     reason: Name
+
+
+class ExpireStoredRequest(Part):
+    """`currency` is what points are worth money in."""
+
+    currency: Currency
+
+
+class ExpireStoredResponse(Part):
+    """How many points and cards expired."""
+
+    points: int
+    gift_cards: int

@@ -54,7 +54,9 @@ def void(session: Session, context: StepContext, order: Order) -> tuple[Transfer
     return voided + back
 
 
-def refund_requests(session: Session, order: Order, cause: Cause, shares: Iterable[GivenBack]) -> list[TransferRequest]:
+def refund_requests(
+    session: Session, order: Order, cause: Cause, shares: Iterable[GivenBack], *, refund: str
+) -> list[TransferRequest]:
     """What gives a refund's shares back to the stored value they came from; `cause` is the refund's.
 
     Points come back in proportion to the money, so that all of it brings back all of them; where a share is worth less
@@ -68,11 +70,11 @@ def refund_requests(session: Session, order: Order, cause: Cause, shares: Iterab
         if card is not None:
             card_id = parties_of(session, [card.debit_account_id])[card.debit_account_id]
             revive(session, card_id)
-            requests.append(_back(cause, "refund.gift_card", share, card_id))
+            requests.append(_back(cause, "refund.gift_card", share, card_id, refund))
         elif paid["sale.wallet"] is not None:
-            requests.append(_back(cause, "refund.wallet", share, _buyer(order)))
+            requests.append(_back(cause, "refund.wallet", share, _buyer(order), refund))
         elif points is not None and value is not None:
-            requests += _points_back(cause, order, share, made, points, value)
+            requests += _points_back(cause, order, share, made, (points, value), refund)
         else:
             raise ConflictError("account.source_unknown", f"The payment {share.payment_id} spent no stored value.")
     return requests
@@ -83,7 +85,7 @@ def give_back(
 ) -> tuple[Transfer, ...]:
     """Give shares back outside of a refund's own postings: from sales in transit, under ids of the refund."""
     cause = Cause(order.business, order.currency, order.id, (refund_id, "sources"))
-    requests = refund_requests(session, order, cause, shares)
+    requests = refund_requests(session, order, cause, shares, refund=refund_id)
     return post_transfers(session, requests, origin=origin_of(context)) if requests else ()
 
 
@@ -141,14 +143,21 @@ def _reserved(made: Sequence[Transfer], payment_id: str, code: str) -> Transfer 
     return next((one for one in made if one.id == id_ and id_ in posted), None)
 
 
-def _back(cause: Cause, code: str, share: GivenBack, party: str) -> TransferRequest:
-    return cause.transfer(code, share.amount_minor, credit=party, part=f"{code} {share.payment_id}")
+def _back(cause: Cause, code: str, share: GivenBack, party: str, refund: str) -> TransferRequest:
+    part, payment = f"{code} {share.payment_id}", share.payment_id
+    return cause.transfer(code, share.amount_minor, credit=party, part=part, refund=refund, payment=payment)
 
 
 def _points_back(
-    cause: Cause, order: Order, share: GivenBack, made: Sequence[Transfer], points: Transfer, value: Transfer
+    cause: Cause,
+    order: Order,
+    share: GivenBack,
+    made: Sequence[Transfer],
+    paid: tuple[Transfer, Transfer],
+    refund: str,
 ) -> list[TransferRequest]:
     """Points of the amount given back so far, less what came back before: the sum is exact however it is split."""
+    points, value = paid
     corrected = {one.corrects_id for one in made}
     back = given = 0
     for one in made:
@@ -159,7 +168,7 @@ def _points_back(
     whole = points_at(points.amount_minor, value.amount_minor, given + share.amount_minor)
     buyer = _buyer(order)
     if whole - back <= 0:
-        return [_back(cause, "refund.wallet", share, buyer)]
+        return [_back(cause, "refund.wallet", share, buyer, refund)]
     return cause.pair(
         ("refund.points", "refund.points_value"),
         (whole - back, share.amount_minor),
@@ -168,6 +177,7 @@ def _points_back(
         parties=(buyer, ""),
         part=f"{share.payment_id} ",
         payment=share.payment_id,
+        refund=refund,
     )
 
 

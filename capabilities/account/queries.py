@@ -58,6 +58,12 @@ def transfers_of(session: Session, subject: str) -> tuple[Transfer, ...]:
     return tuple(transfer_from(row) for row in rows)
 
 
+def find_transfer(session: Session, transfer_id: str) -> Transfer | None:
+    """The transfer of that id; None where there is none."""
+    row = session.get(TransferRow, transfer_id)
+    return None if row is None else transfer_from(row)
+
+
 def balance_of(session: Session, account: AccountRef, *, at: datetime | None = None) -> Balance:
     """The balance now, or as it was at a moment (entries up to and including it). Zero for an account never used."""
     columns = stored_sums() if at is None else rebuilt_sums()
