@@ -227,7 +227,7 @@ def issue_code(
             "valid_from": None,
             "valid_until": valid_until,
             "opens": opens,
-            "lot_id": None if lot is None else lot.id,
+            "lot_id": None,
             "buyer_id": buyer_id,
             "after_refund": "keep",
             "after_refund_days": None,

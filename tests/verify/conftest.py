@@ -18,8 +18,12 @@ from capabilities.account.service import post_transfers
 from capabilities.kernel.clock import now
 from capabilities.kernel.idempotency import Answer, store_answer
 from capabilities.kernel.identity import BusinessIdentity
+from capabilities.marketing.campaigns import ChangeCampaign, CreateCampaign, NewBudget
 from capabilities.marketing.contract import CreateCoupon
+from capabilities.marketing.coupons import CreateLot
 from capabilities.marketing.service import create_coupon
+from capabilities.marketing.service_campaigns import change_campaign, create_campaign
+from capabilities.marketing.service_lots import make_codes, open_lot
 from capabilities.payment.extensions import _PROVIDERS
 from capabilities.payment.providers.simulator import NAME, Simulator
 from capabilities.transaction.contract import CheckoutLine, CheckoutRequest, ImportOrder, OfferKind
@@ -80,17 +84,17 @@ class Shop:
         opened = self.step(run_id, "transaction.open", checkout=checkout, buyer=GUEST, quote_id=priced.quote_id)
         order = {"order_id": opened.order_id}
         self.step(run_id, "account.reserve_sale", **order)
-        self.step(run_id, "marketing.claim_coupons", **order, quote_id=priced.quote_id)
+        self.step(run_id, "marketing.claim", **order, quote_id=priced.quote_id)
         self.step(run_id, "transaction.hold_stock", **order)
         authorized = self.step(run_id, "payment.authorize", **order, method=method)
         if authorized.status == "declined":
-            for undo in ("transaction.release_stock", "marketing.release_coupons", "account.void_sale"):
+            for undo in ("transaction.release_stock", "marketing.release", "account.void_sale"):
                 self.step(run_id, undo, **order)
             self.step(run_id, "transaction.close", **order, reason="payment.declined")
             self.end(run_id, "declined", 402, opened.order_id)
             return opened.order_id
         self.step(run_id, "payment.capture", **order, payment_id=authorized.payment_id)
-        for name in ("settlement.freeze", "account.post_sale", "marketing.redeem_coupons"):
+        for name in ("settlement.freeze", "account.post_sale", "marketing.redeem"):
             self.step(run_id, name, **order)
         self.step(run_id, "transaction.confirm", **order, payment_id=authorized.payment_id)
         self.end(run_id, "confirmed", 201, opened.order_id)
@@ -177,7 +181,22 @@ def _stock_up(session: Session) -> None:
     an_offer(session, "post", price=10_00, kind=OfferKind.DELIVERY, stock=None)
     live_rules(
         session,
-        {"id": "r_spring", "name": "Spring", "when": {"all": []}, "effects": [TENTH], "coupon": "SPRING"},
+        {
+            "id": "r_spring",
+            "name": "Spring",
+            "when": {"all": []},
+            "effects": [TENTH],
+            "coupon": "SPRING",
+            "limits": [{"most": 9}],
+            "campaign": "spring",
+        },
         {"id": "r_free", "name": "Free", "when": {"all": []}, "effects": [ALL], "coupon": "FREE"},
     )
     create_coupon(session, CreateCoupon(business="retail", code="SPRING", use_limit=5))
+    budget = NewBudget(counts="spend", most=1_000_00, currency="CNY")
+    spring = CreateCampaign(business="retail", campaign_id="spring", name_en="Spring", budgets=(budget,))
+    create_campaign(session, spring, "editor")
+    change_campaign(session, ChangeCampaign(business="retail", campaign_id="spring", act="start"), "editor")
+    lot = {"business": "retail", "lot_id": "lot", "opens": "SUMMER", "pattern": "S-****-****", "codes": 2}
+    open_lot(session, CreateLot.model_validate(lot), "editor")
+    make_codes(session, "retail", "lot")

@@ -30,14 +30,15 @@ RESTORED = Statement(
     SELECT 'order ' || o.number || ' is ' || o.status || ', and its use of ' || k.code || ' is ' || k.status
     FROM coupon_claim k JOIN sales_order o ON o.id = k.order_id
     WHERE {AT_REST} AND k.status NOT IN ('expired', 'released')
-        AND NOT (o.status = 'confirmed' AND k.status = 'redeemed')
+        AND NOT (o.confirmed_at IS NOT NULL AND k.status IN ('redeemed', 'restored'))
     UNION ALL
     SELECT 'order ' || o.number || ' used ' || (u ->> 'code') || ' without redeeming it'
     FROM sales_order o JOIN quote q ON q.id = o.quote_id
     CROSS JOIN LATERAL jsonb_array_elements(q.body -> 'coupons') AS u
     JOIN coupon c ON c.business = o.business AND c.code_key = u ->> 'code'
-    WHERE o.status = 'confirmed' AND o.origin <> 'import' AND u ->> 'state' = 'applied' AND NOT EXISTS (
-        SELECT 1 FROM coupon_claim k WHERE k.order_id = o.id AND k.coupon_id = c.id AND k.status = 'redeemed')
+    WHERE o.confirmed_at IS NOT NULL AND o.origin <> 'import' AND u ->> 'state' = 'applied' AND NOT EXISTS (
+        SELECT 1 FROM coupon_claim k
+        WHERE k.order_id = o.id AND k.coupon_id = c.id AND k.status IN ('redeemed', 'restored'))
     UNION ALL
     SELECT 'claim ' || k.id || ' is of no order' FROM coupon_claim k
     WHERE NOT EXISTS (SELECT 1 FROM sales_order o WHERE o.id = k.order_id)
