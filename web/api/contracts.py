@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from activities.receipt import Receipt
+from capabilities.account.stored import card_reference
 from capabilities.kernel.money import Currency
 from capabilities.transaction.contract import MAX_LINES, MAX_QUANTITY, CheckoutLine, CheckoutRequest, Sku
+from capabilities.transaction.sources import MAX_SOURCES, PaymentSource, check_sources
 
 Plain = StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")
 """Text without control characters: a database cannot even keep some of them."""
@@ -67,6 +69,30 @@ class QuoteBody(Body):
         )
 
 
+class SourceBody(Body):
+    """One of several ways a cart is paid, in the order they are listed."""
+
+    method: Annotated[str, StringConstraints(min_length=1, max_length=64), Plain] = Field(
+        description="A payment method, or `gift_card`, `points`, `wallet`.", examples=["gift_card"]
+    )
+    amount_minor: int | None = Field(
+        default=None,
+        gt=0,
+        le=10**15,
+        strict=True,
+        description="Left out by at most one source: it pays the rest.",
+        examples=[5000],
+    )
+    code: CouponCode | None = Field(
+        default=None, description="Of a gift card: its code. It is not kept.", examples=["7K2M-94QX-TT0B-VW3E"]
+    )
+
+    def as_source(self) -> PaymentSource:
+        """As the process keeps it: a card's fingerprint in place of its code."""
+        reference = None if self.code is None else card_reference(self.code)
+        return PaymentSource(method=self.method, amount_minor=self.amount_minor, reference=reference)
+
+
 class CheckoutBody(QuoteBody):
     """A cart to be bought. `expected_total_minor` or `quote_id` say what the buyer agreed to pay."""
 
@@ -81,12 +107,29 @@ class CheckoutBody(QuoteBody):
     quote_id: Name | None = Field(
         default=None, description="A quote of `POST /quotes`; as above when it no longer holds.", examples=[None]
     )
+    payments: tuple[SourceBody, ...] = Field(
+        default=(),
+        max_length=MAX_SOURCES,
+        description="Several sources instead of `payment_method`: their amounts add up to the total.",
+        examples=[[]],
+    )
+
+    @model_validator(mode="after")
+    def _sources_go_together(self) -> CheckoutBody:
+        check_sources([source.as_source() for source in self.payments], buyer_id=self.buyer_id)
+        return self
 
     def as_request(self, business: str) -> CheckoutRequest:
         return (
             super()
             .as_request(business)
-            .model_copy(update={"expected_total_minor": self.expected_total_minor, "quote_id": self.quote_id})
+            .model_copy(
+                update={
+                    "expected_total_minor": self.expected_total_minor,
+                    "quote_id": self.quote_id,
+                    "payments": tuple(source.as_source() for source in self.payments),
+                }
+            )
         )
 
 
