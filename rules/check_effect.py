@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import ValidationError
 
-from capabilities.kernel.decision import Decision, fields_of
-from capabilities.kernel.expression import Operator, Test
+from capabilities.kernel.decision import Decision, FieldKind, FieldType, fields_of
+from capabilities.kernel.errors import InvalidError
+from capabilities.kernel.expression import Operator, Test, condition_from_json, tests_of
+from rules.compile import literal
 from rules.document import EffectBody, Rule
 from rules.problem import Problem, Severity, block
 from rules.sentence import field_name, percent_text
-from rules.vocabulary import effect_words
+from rules.vocabulary import effect_words, fields_by_name
 
 HIGH_PERCENT_BPS = 3_000
 """From this rate on, a percentage without a cap is worth a hint."""
@@ -31,6 +34,8 @@ def check_effects(decision: Decision, rule: Rule) -> Iterator[Problem]:
         )
     for i, effect in enumerate(rule.effects):
         yield from _effect(decision, rule, effect, f"effects[{i}]")
+    for i, effect in enumerate(rule.otherwise):
+        yield from _effect(decision, rule, effect, f"otherwise[{i}]")
     yield from _conflicting(decision, rule)
 
 
@@ -55,7 +60,9 @@ def _effect(decision: Decision, rule: Rule, effect: EffectBody, at: str) -> Iter
         words = {field.name: field for field in fields_of(declared)}
         for problem in error.errors():
             name = str(problem["loc"][0]) if problem["loc"] else ""
-            en, zh = (field_name(words[name], "en"), field_name(words[name], "zh")) if name in words else (name, name)
+            en, zh = (
+                (field_name(words[name], "en"), field_name(words[name], "zh")) if name in words else ("value", "值")
+            )
             yield block(
                 rule,
                 f"{at}.{name}",
@@ -66,7 +73,39 @@ def _effect(decision: Decision, rule: Rule, effect: EffectBody, at: str) -> Iter
                 "请填写合适的值。",
             )
         return
+    yield from _selecting(decision, rule, effect, at)
     yield from _generous(rule, effect, at)
+
+
+def _selecting(decision: Decision, rule: Rule, effect: EffectBody, at: str) -> Iterator[Problem]:
+    """Selectors ask words of lines that exist, with values that fit."""
+    fields = fields_by_name(decision.name, "line") if any(grain.name == "line" for grain in decision.grains) else {}
+    declared = decision.effect(str(effect.get("kind")))
+    for field in () if declared is None else fields_of(declared):
+        for selector in _selectors(field, effect.get(field.name)):
+            for test in tests_of(condition_from_json(selector)):
+                try:
+                    literal(test, fields)
+                except InvalidError as error:
+                    yield block(
+                        rule,
+                        f"{at}.{field.name}",
+                        "selector_wrong",
+                        f"The goods it selects: {error.message}",
+                        f"商品条件无效：{test.field}。",
+                        "Ask a word of lines, with a value that fits.",
+                        "请选择商品行的词，并填写合适的值。",
+                    )
+
+
+def _selectors(field: FieldType, value: Any) -> Iterator[Any]:
+    """The selectors a field holds, its own or those of its rows."""
+    if field.kind is FieldKind.SELECTOR and value:
+        yield value
+    if field.kind is FieldKind.ROWS:
+        for row in value or ():
+            for column in field.columns:
+                yield from _selectors(column, row.get(column.name))
 
 
 def _generous(rule: Rule, effect: EffectBody, at: str) -> Iterator[Problem]:
@@ -122,6 +161,11 @@ def _spend_needed(rule: Rule) -> int:
     return max((value for value in asked if isinstance(value, int)), default=0)
 
 
+_REPEATABLE = frozenset(
+    {"buy_get", "bundle", "gift", "surcharge", "points", "cashback", "issue_coupon", "message", "tag"}
+)
+"""Effects of which a rule may have several."""
+
 _EXCLUDING_KINDS = (frozenset({"approve", "review", "reject"}),)
 
 
@@ -132,7 +176,7 @@ def _conflicting(decision: Decision, rule: Rule) -> Iterator[Problem]:
         target = "delivery" if kinds[i] == "free_delivery" else str(effect.get("target", "lines"))
         fixed = {"set_price": "price", "free_delivery": "price"}.get(kinds[i])
         key = (fixed, target) if fixed else (kinds[i], target)
-        if key in seen:
+        if key in seen and kinds[i] not in _REPEATABLE:
             yield block(
                 rule,
                 f"effects[{i}]",

@@ -182,7 +182,7 @@ class Fields(dict[str, FieldType]):
 
     def __init__(self, declared: dict[str, FieldType], of_line: dict[str, FieldType] | None) -> None:
         super().__init__(declared)
-        self._of_line = of_line
+        self.of_line = of_line
 
     def __missing__(self, name: str) -> FieldType:
         found: FieldType | None = self.get(name)
@@ -193,8 +193,8 @@ class Fields(dict[str, FieldType]):
     def get(self, name: str, default: Any = None) -> Any:
         """The field of that name, declared or worked out."""
         found = super().get(name)
-        if found is None and self._of_line is not None:
-            found = aggregate_field(name, self._of_line)
+        if found is None and self.of_line is not None:
+            found = aggregate_field(name, self.of_line)
         return default if found is None else found
 
 

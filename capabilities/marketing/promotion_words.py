@@ -63,7 +63,7 @@ Which = Annotated[
 Sets = Annotated[Literal["complete", "as_many"], Word("sets", "组合", choices=SETS)]
 RepeatMost = Annotated[
     int | None,
-    Word("at most sets", "最多组数", "Blank: as the rule set declares", "留空则按规则集选项", unit="sets"),
+    Word("at most", "最多", "Blank: as the rule set declares", "留空则按规则集选项", unit="sets"),
     Field(gt=0),
 ]
 

@@ -94,7 +94,7 @@ def give_each(shares: Sequence[Share], caps: Caps, options: PricingOptions) -> l
         causes.append(cause if is_capped else None)
     given = [min(ask, share.limit_minor) for ask, share in zip(asked, shares, strict=True)]
     by_max = caps.order_minor is not None and sum(given) > caps.order_minor
-    if not caps.is_partial and sum(given) < sum(asked):
+    if not caps.is_partial and any(share.wished_minor > share.limit_minor for share in shares):
         given, by_max = [0] * len(given), False
     elif caps.order_minor is not None and by_max:
         given = split_within(caps.order_minor, given, given, options.remainder)
@@ -105,6 +105,8 @@ def give_across(
     shares: Sequence[Share], total: int, weights: Sequence[int], caps: Caps, options: PricingOptions, *, exact: Ratio
 ) -> list[Grant]:
     """One amount over all positions, by their weights, within what each of them has room for."""
+    if not shares:
+        return []
     limits: list[int] = []
     causes: list[CappedBy | None] = []
     for share in shares:
@@ -116,7 +118,7 @@ def give_across(
     wished = split(total, weights, options.remainder)
     given = split_within(amount, weights, limits, options.remainder)
     by_max = sum(given) == amount < total
-    if not caps.is_partial and sum(given) < amount:
+    if not caps.is_partial and sum(share.limit_minor for share in shares) < total:
         given, by_max = [0] * len(given), False
     weight = sum(weights) or len(weights)
     parts = [(exact[0] * (w if any(weights) else 1), exact[1] * weight) for w in weights]
@@ -149,7 +151,7 @@ def _granted(shares: Sequence[Share], given: Sequence[int], causes: Sequence[Cap
 
 def percents(bases: Sequence[int], units: Sequence[int], rate_bps: int, options: PricingOptions) -> list[int]:
     """What a rate is worth on each base, rounded as declared: by line, by unit, or once for all of them."""
-    if options.rounding_level == "order":
+    if options.rounding_level == "order" and bases:
         # one rounding for all lines of the rule; the exact discounts are in proportion to the bases
         return split(percent_of(sum(bases), rate_bps, options), bases, options.remainder)
     if options.rounding_level == "unit":

@@ -5,10 +5,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capabilities.marketing.contract import AmountOff, Cart, FiredRule, PercentOff, PricingOptions, Quote
+from capabilities.marketing.contract import Allowance, AmountOff, Cart, FiredRule, PercentOff, PricingOptions, Quote
 from capabilities.marketing.pricing import apply_stage, begin, content_sha256
 from capabilities.marketing.pricing.rounding import round_ratio
-from tests.capabilities.marketing.carts import a_rule, carts, effects, fired_rules, options, priced
+from tests.capabilities.marketing.carts import (
+    a_rule,
+    capped_effects,
+    carts,
+    effects,
+    fired_rules,
+    options,
+    priced,
+    set_effects,
+)
 
 
 @st.composite
@@ -26,9 +35,13 @@ def test_14_lines_and_delivery_less_discounts_plus_tax_on_top_are_the_total(case
     quote = priced(cart, *rules, options=how)
 
     on_top = 0 if cart.prices_include_tax else quote.tax_minor
-    assert quote.total_minor == quote.goods_gross_minor + quote.delivery_minor - quote.discount_minor + on_top
+    added = quote.goods_gross_minor + quote.delivery_minor + quote.fee_minor
+    assert quote.total_minor == added - quote.discount_minor + on_top
     assert quote.total_minor == sum(line.total_minor for line in quote.lines)
-    assert quote.goods_gross_minor == sum(line.unit_price_minor * line.quantity for line in cart.lines)
+    gifts = sum(line.gross_minor for line in quote.lines if line.is_gift)
+    assert quote.goods_gross_minor == gifts + sum(line.unit_price_minor * line.quantity for line in cart.lines)
+    assert all(line.net_minor == 0 for line in quote.lines if line.is_gift)
+    assert quote.fee_minor == sum(line.gross_minor for line in quote.lines if line.kind == "fee")
     assert quote.tax_minor == sum(line.tax_minor for line in quote.lines)
 
 
@@ -119,7 +132,7 @@ def test_25_a_rule_without_its_coupon_changes_no_amount(case: Case, effect: obje
     assert beside.total_minor == without.total_minor
 
 
-@given(carts(), options, effects, st.integers(0, 100_00), st.integers(0, 100_00))
+@given(carts(), options, capped_effects, st.integers(0, 100_00), st.integers(0, 100_00))
 def test_25_raising_the_maximum_of_a_lone_rule_never_lowers_its_discount(
     cart: Cart, how: PricingOptions, effect: object, one: int, other: int
 ) -> None:
@@ -143,6 +156,52 @@ def test_25_raising_the_units_of_a_lone_rule_never_lowers_its_discount(
             for u in (units, units + 1, None)
         ]
         assert given_ == sorted(given_)
+
+
+@given(carts(), options, st.lists(set_effects, min_size=1, max_size=4))
+def test_23_no_unit_counts_in_two_sets(cart: Cart, how: PricingOptions, found: list[object]) -> None:
+    quote = priced(cart, *(a_rule(number, effect) for number, effect in enumerate(found)), options=how)
+
+    for line in quote.lines:
+        got = sum(adjustment.units for adjustment in line.adjustments)
+        assert got <= line.set_units <= line.quantity
+
+
+@given(carts(), options, st.lists(capped_effects, min_size=1, max_size=3), st.integers(0, 200_00), st.booleans())
+def test_21_a_rule_gives_no_more_than_its_budget_leaves(
+    cart: Cart, how: PricingOptions, found: list[object], left: int, partial: bool
+) -> None:
+    rule = a_rule(1, *found)
+    allowance = Allowance(rule_id="r1", money_left_minor=left, partial=partial, by="autumn")
+
+    free = priced(cart, rule, options=how)
+    within = priced(cart, rule, options=how, allowances=(allowance,))
+
+    assert within.discount_minor <= min(left, free.discount_minor)
+    if free.discount_minor <= left:
+        assert within.lines == free.lines
+    elif partial and len(found) == 1:
+        assert within.discount_minor == left
+    elif not partial:
+        assert within.discount_minor == 0
+
+
+@given(priceable())
+def test_rules_of_later_stages_do_not_change_what_earlier_ones_gave(case: Case) -> None:
+    cart, rules, how = case
+    plain = [rule.model_copy(update={"exclusive": "no"}) for rule in rules]
+    first = [rule for rule in plain if rule.stage == 10]
+
+    def given_in_stage_10(quote: Quote) -> list[tuple[str, str, int]]:
+        return sorted(
+            (line.id, one.rule_id, one.given_minor)
+            for line in quote.lines
+            for one in line.adjustments
+            if one.stage == 10
+        )
+
+    alone, all_of_them = priced(cart, *first, options=how), priced(cart, *plain, options=how)
+    assert given_in_stage_10(alone) == given_in_stage_10(all_of_them)
 
 
 @given(priceable())
