@@ -49,6 +49,7 @@ class ReceiptLine(ReceiptType):
     tax_rate_bps: int
     tax_minor: int
     total_minor: int
+    is_gift: bool = False
     adjustments: tuple[ReceiptAdjustment, ...]
 
 
@@ -68,7 +69,7 @@ class ReceiptPayment(ReceiptType):
 
 
 class Receipt(ReceiptType):
-    """An order as its buyer sees it; imported ones have no quote, so no adjustments. goods + delivery − discount (+ tax where prices exclude it) = total."""
+    """An order as its buyer sees it; imported ones have no quote, so no adjustments. goods + delivery + fee − discount (+ tax where prices exclude it) = total."""
 
     order_id: str
     run_id: str
@@ -81,6 +82,7 @@ class Receipt(ReceiptType):
     goods_gross_minor: int
     discount_minor: int
     delivery_minor: int
+    fee_minor: int = 0
     tax_minor: int
     total_minor: int
     lines: tuple[ReceiptLine, ...]

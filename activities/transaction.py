@@ -13,17 +13,21 @@ from capabilities.kernel.outbox import publish
 from capabilities.marketing.contract import Quote
 from capabilities.marketing.queries import quote_of
 from capabilities.marketing.service_claims import extend_claims
+from capabilities.payment.queries import payments_of_order
 from capabilities.transaction import service
 from capabilities.transaction.contract import (
     CheckoutRequest,
     CloseOrder,
     ConfirmOrder,
     Hold,
+    OfferKind,
     OpenOrder,
     OpenOrderLine,
     Order,
     OrderStatus,
+    SourceShare,
 )
+from capabilities.transaction.seller_orders import save_seller_orders, sellers_of, split_over_sellers
 from capabilities.user.contract import AdmittedBuyer
 from capabilities.user.service import count_order
 
@@ -115,7 +119,7 @@ def close_order(session: Session, context: StepContext, request: CloseRequest) -
 
     An undo is bound when the order opens, before anything went wrong: the reason is what the run ended with.
     """
-    reason = request.reason or _why_it_ended(session, context.run_id)
+    reason = request.reason or _why_it_ended(session, context.run_id) or "The checkout was undone and stopped."
     closed = service.close_order(session, CloseOrder(**request.model_dump() | {"reason": reason}))
     return OrderStanding(order_id=request.order_id, status=None if closed is None else closed.status)
 
@@ -161,6 +165,7 @@ def confirm_order(session: Session, context: StepContext, request: ConfirmReques
     )
     service.commit_stock(session, order.id)
     if is_new:
+        _share_over_sellers(session, order)
         if order.buyer_id is not None:
             count_order(
                 session,
@@ -173,6 +178,16 @@ def confirm_order(session: Session, context: StepContext, request: ConfirmReques
         publish(session, business=order.business, type="order.confirmed", subject=order.id, data=_event(order, context))
     assert order.confirmed_at is not None  # noqa: S101 - a check constraint holds it; this tells the type checker
     return ConfirmedOrder(order_id=order.id, number=order.number, status=order.status, confirmed_at=order.confirmed_at)
+
+
+def _share_over_sellers(session: Session, order: Order) -> None:
+    """Where several sell, each has a part of the order; one seller's part is the order itself."""
+    if len(sellers_of(order)) > 1:
+        sources = [
+            SourceShare(payment_id=payment.id, method=payment.method, amount_minor=payment.amount_minor)
+            for payment in payments_of_order(session, order.id)
+        ]
+        save_seller_orders(session, split_over_sellers(order, sources))
 
 
 def _event(order: Order, context: StepContext) -> dict[str, str | int | None]:
@@ -206,10 +221,19 @@ def _command(context: StepContext, request: OpenRequest, quote: Quote) -> OpenOr
         goods_gross_minor=quote.goods_gross_minor,
         discount_minor=quote.discount_minor,
         delivery_minor=quote.delivery_minor,
+        fee_minor=quote.fee_minor,
+        draft_id=checkout.draft_id,
+        attributes=checkout.attributes,
         tax_minor=quote.tax_minor,
         total_minor=quote.total_minor,
         lines=tuple(
-            OpenOrderLine(line_id=line.id, sku=line.sku, **{name: getattr(line, name) for name in (*shared, *taxes)})
+            OpenOrderLine(
+                line_id=line.id,
+                sku=line.sku,
+                kind=OfferKind(line.kind),
+                is_gift=line.is_gift,
+                **{name: getattr(line, name) for name in (*shared, *taxes)},
+            )
             for line in quote.lines
         ),
     )

@@ -155,22 +155,19 @@ def _move(session: Session, known: Return, to: ReturnStatus, reason: str | None,
 
 
 def _require_returnable(session: Session, order: Order, lines: Sequence[UnitsOfLine]) -> None:
-    announced = dict(
-        session.execute(
-            select(ReturnLineRow.line_id, func.sum(ReturnLineRow.units))
-            .join(ReturnRow, ReturnRow.id == ReturnLineRow.return_id)
-            .where(ReturnRow.order_id == order.id, ReturnRow.status == REQUESTED.value)
-            .group_by(ReturnLineRow.line_id)
-        )
-        .tuples()
-        .all()
+    rows = session.execute(
+        select(ReturnLineRow.line_id, func.sum(ReturnLineRow.units))
+        .join(ReturnRow, ReturnRow.id == ReturnLineRow.return_id)
+        .where(ReturnRow.order_id == order.id, ReturnRow.status == REQUESTED.value)
+        .group_by(ReturnLineRow.line_id)
     )
+    announced = {line_id: int(asked) for line_id, asked in rows}
     units = {line.line_id: line for line in units_of(session, order.id)}
     if not lines or len({line.line_id for line in lines}) < len(lines):
         raise RefusedError("transaction.return_empty", "A return names units, each line once.", field="lines")
     for line in lines:
         found = units.get(line.line_id)
-        left = 0 if found is None else found.fulfilled - found.returned - int(announced.get(line.line_id, 0))
+        left = 0 if found is None else found.fulfilled - found.returned - announced.get(line.line_id, 0)
         if line.units > left:
             raise RefusedError(
                 "transaction.units_not_returnable",

@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.clock import now
-from capabilities.kernel.database import table_of
-from capabilities.kernel.errors import ConflictError, InvalidError, RefusedError
+from capabilities.kernel.errors import ConflictError, InvalidError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
 from capabilities.transaction.contract import (
+    SOLD,
     CloseOrder,
     ConfirmOrder,
     DeclareOffer,
     DeclareSeller,
     ImportOrder,
-    Offer,
-    OfferKind,
     OpenOrder,
-    OpenOrderLine,
     Order,
     OrderStatus,
 )
-from capabilities.transaction.extensions import most_units, order_number, reservation_minutes, review_hours
-from capabilities.transaction.models import OfferRow, OrderLineRow, OrderRow, SellerRow, StockRow
+from capabilities.transaction.drafts import place_draft
+from capabilities.transaction.extensions import reservation_minutes, review_hours
+from capabilities.transaction.models import OfferRow, OrderRow, SellerRow, StockRow
 from capabilities.transaction.offer_prices import record_offer_price
+from capabilities.transaction.order_rows import insert_orders, require_few_enough, require_offers
 from capabilities.transaction.queries import (
     find_order,
     keep_order,
-    line_from,
     offers_of,
     offers_seen,
-    order_from,
     order_of,
 )
-from capabilities.transaction.states import CLOSABLE, INSERT_CHANGES, move_order
+from capabilities.transaction.states import CLOSABLE, move_order
 from capabilities.transaction.stock import (
     commit_stock,
     expire_reservations,
@@ -71,11 +66,6 @@ __all__ = [
     "secure_stock",
     "take_off_hold",
 ]
-
-# made once, and past the mapper: every checkout needs them
-NEXT_NUMBERS = text("SELECT nextval(pg_get_serial_sequence('sales_order', 'sequence')) FROM generate_series(1, :count)")
-INSERT_ORDERS, INSERT_LINES = (insert(table_of(row)) for row in (OrderRow, OrderLineRow))
-
 
 # --- what is sold -----------------------------------------------------------------------------------------------
 
@@ -138,14 +128,16 @@ def receive_stock(session: Session, business: str, sku: str, pieces: int) -> int
 
 def open_order(session: Session, request: OpenOrder) -> Order:
     """Place an order as priced. The id comes from the run, so the same run finds its order instead of a second one."""
+    if request.draft_id is not None:
+        return place_draft(session, request)
     order_id = derived_id("ord", request.run_id)
     known = find_order(session, order_id)
     if known is not None:
         return known
     offers = offers_seen(session, request.business, [line.sku for line in request.lines])
-    _require_offers(request, offers)
-    _require_few_enough(request, offers)
-    (order,) = _insert_orders(session, [(order_id, request, now(), OrderStatus.PLACED)], offers)
+    require_offers(request, offers)
+    require_few_enough(request, offers)
+    (order,) = insert_orders(session, [(order_id, request, now(), OrderStatus.PLACED)], offers)
     keep_order(session, order)
     return order
 
@@ -153,7 +145,7 @@ def open_order(session: Session, request: OpenOrder) -> Order:
 def confirm_order(session: Session, request: ConfirmOrder) -> tuple[Order, bool]:
     """Confirm a placed order; True with it where this call did it. Confirming again with the same payment is no change."""
     order = order_of(session, request.order_id)
-    if order.status is OrderStatus.CONFIRMED and order.payment_id == request.payment_id:
+    if order.status in SOLD and order.payment_id == request.payment_id:
         return order, False
     done = {"payment_id": request.payment_id, "confirmed_at": now()}
     return move_order(session, order, OrderStatus.CONFIRMED, None, **done), True
@@ -216,121 +208,7 @@ def import_orders(session: Session, requests: Sequence[ImportOrder]) -> list[str
         skus = {line.sku for request in fresh.values() for line in request.lines}
         offers = offers_of(session, requests[0].business, skus)
         for request in fresh.values():
-            _require_offers(request, offers)
+            require_offers(request, offers)
         placed = [(key, request, request.placed_at, OrderStatus.CONFIRMED) for key, request in fresh.items()]
-        _insert_orders(session, placed, offers, origin="import")
+        insert_orders(session, placed, offers, origin="import")
     return ids
-
-
-def _require_offers(request: OpenOrder, offers: Mapping[str, Offer]) -> None:
-    gone = [line.sku for line in request.lines if line.sku not in offers and line.kind is not OfferKind.FEE]
-    if gone:
-        raise ConflictError(
-            "transaction.offer_gone",
-            f"{', '.join(gone)} is no longer offered.",
-            mend="Ask for a new quote.",
-            skus=gone,
-        )
-
-
-def _require_few_enough(request: OpenOrder, offers: Mapping[str, Offer]) -> None:
-    limit_of = most_units.for_identity(BusinessIdentity(request.business, request.scenario))
-    pieces: Counter[str] = Counter()
-    for line in request.lines:
-        if line.kind is not OfferKind.FEE:
-            pieces[line.sku] += line.quantity
-    for sku, asked in sorted(pieces.items()):
-        most = limit_of(offers[sku])
-        if most is not None and asked > most:
-            raise RefusedError(
-                "transaction.quantity_over_limit",
-                f"One order may take at most {most} of {sku}; {asked} were asked.",
-                mend=f"Order {most} or fewer, or several times.",
-                sku=sku,
-                asked=asked,
-                most=most,
-            )
-
-
-def _insert_orders(
-    session: Session,
-    placed: Sequence[tuple[str, OpenOrder, datetime, OrderStatus]],
-    offers: Mapping[str, Offer],
-    *,
-    origin: str = "checkout",
-) -> list[Order]:
-    sequences = session.scalars(NEXT_NUMBERS, {"count": len(placed)}).all()
-    orders = [
-        _order_values(order_id, request, at, status, sequence, offers) | {"origin": origin}
-        for (order_id, request, at, status), sequence in zip(placed, sequences, strict=True)
-    ]
-    lines = [_line_values(order_id, request, offers) for order_id, request, _, _ in placed]
-    session.execute(INSERT_ORDERS, orders)
-    session.execute(INSERT_LINES, [line for of_order in lines for line in of_order])
-    session.execute(
-        INSERT_CHANGES,
-        [
-            {
-                "business": request.business,
-                "order_id": order_id,
-                "from_status": None,
-                "to_status": status.value,
-                "reason": None,
-                "at": at,
-            }
-            for order_id, request, at, status in placed
-        ],
-    )
-    return [
-        order_from(OrderRow(**order), tuple(line_from(OrderLineRow(**line)) for line in of_order))
-        for order, of_order in zip(orders, lines, strict=True)
-    ]
-
-
-def _order_values(
-    order_id: str,
-    request: OpenOrder,
-    at: datetime,
-    status: OrderStatus,
-    sequence: int,
-    offers: Mapping[str, Offer],
-) -> dict[str, Any]:
-    number = order_number.for_identity(BusinessIdentity(request.business, request.scenario))
-    return request.model_dump(exclude={"lines", "placed_at", "draft_id"}) | {
-        "id": order_id,
-        "sequence": sequence,
-        "number": number(request.business, sequence, at),
-        "status": status.value,
-        "status_reason": None,
-        "piece_count": sum(
-            line.quantity
-            for line in request.lines
-            if line.kind is not OfferKind.FEE and offers[line.sku].kind is OfferKind.GOODS
-        ),
-        "payment_id": None,
-        "placed_at": at,
-        "confirmed_at": at if status is OrderStatus.CONFIRMED else None,
-    }
-
-
-def _line_values(order_id: str, request: OpenOrder, offers: Mapping[str, Offer]) -> list[dict[str, Any]]:
-    return [
-        line.model_dump()
-        | {
-            "business": request.business,
-            "order_id": order_id,
-            "position": position,
-            **_about(line, offers),
-        }
-        for position, line in enumerate(request.lines)
-    ]
-
-
-def _about(line: OpenOrderLine, offers: Mapping[str, Offer]) -> dict[str, str]:
-    """Kind, names, seller and category as they are now; a fee is no offer of anybody."""
-    if line.kind is OfferKind.FEE:
-        return {"kind": OfferKind.FEE.value, "name_en": "Fee", "name_zh": "附加费", "seller_id": "", "category": ""}
-    offer = offers[line.sku]
-    return {"kind": offer.kind.value} | {
-        name: getattr(offer, name) for name in ("name_en", "name_zh", "seller_id", "category")
-    }
