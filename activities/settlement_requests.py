@@ -198,7 +198,8 @@ class ImportRequest(Part):
     kind: Literal["provider", "bank"]
     provider: str = "simulator"
     name: str = Field(default="statement.csv", max_length=200)
-    content: str = Field(max_length=20_000_000)
+    content: str = Field(max_length=1_500_000)
+    """A run carries its input along, so that a longer statement comes in parts."""
 
 
 class ImportResponse(Part):
@@ -238,7 +239,13 @@ class ResolveRequest(Part):
 
 
 class RowResponse(Part):
-    """`awaiting` means that a second person has to confirm."""
+    """`awaiting` means that a second person has to confirm. `write_off_minor` is what an accepted difference costs us.
+
+    Below 0: more came than was known. 0 where nothing is to be posted.
+    """
 
     row_id: str
+    business: str
+    currency: str
     state: Literal["open", "awaiting", "resolved"]
+    write_off_minor: int

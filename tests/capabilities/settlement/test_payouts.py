@@ -228,9 +228,9 @@ def test_killed_between_the_banks_yes_and_our_record_the_seller_is_paid_once(ses
     with sessions() as session, session.begin():
         a_sale(session, "o1")
         payout = one_payout(session)
-    with pytest.raises(KeyboardInterrupt), sessions() as session, session.begin():
+    with sessions() as session:
         sent(session, payout.id, bank)
-        raise KeyboardInterrupt
+        session.rollback()
 
     for _ in range(3):
         with sessions() as session, session.begin():
@@ -349,7 +349,7 @@ def test_a_refund_against_a_payout_never_pays_more_than_is_left(sessions, round_
         a_sale(session, "o1")
 
     at_once(
-        committed(sessions, lambda session: planned(session)),
+        committed(sessions, planned),
         committed(sessions, lambda session: a_refund(session, "o1", "r1", 40_00)),
     )
 
@@ -370,7 +370,7 @@ def test_a_dispute_against_a_payout_pays_nothing_of_it(sessions, round_):
     about = {"business": "retail", "order_id": "o1", "reason": "fraud", "amount_minor": None}
 
     at_once(
-        committed(sessions, lambda session: planned(session)),
+        committed(sessions, planned),
         committed(sessions, lambda session: open_dispute(session, reference="d1", **about)),
     )
 
