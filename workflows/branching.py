@@ -18,7 +18,7 @@ from activities.journal.models import RunStatus, StepStatus
 from activities.journal.service import StepRow
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import MissingError
-from workflows.inputs import INPUTS
+from workflows.inputs import typed_input
 from workflows.language.scope import Ended
 from workflows.library import definition_for
 from workflows.messages import BRANCH, JOIN, Branch, Branched, Joined, place_of
@@ -114,7 +114,7 @@ def _child(session: Session, request: Branch) -> Begun:
 
 def _typed(name: str, request: Branch) -> dict[str, Any]:
     try:
-        return INPUTS[name].model_validate(request.request).model_dump(mode="json")
+        return typed_input(name, request.request)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])

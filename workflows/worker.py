@@ -38,7 +38,7 @@ from capabilities.kernel.settings import settings
 from rules.warming import Warming
 from workflows.batch import advance
 from workflows.branching import begin_branch, join_branch
-from workflows.inputs import INPUTS, ROLES
+from workflows.inputs import ROLES, all_inputs
 from workflows.interpreter import Process
 from workflows.jobs import jobs, repeat
 from workflows.language.checks import Catalogue, check
@@ -83,7 +83,7 @@ def check_library() -> None:
 def whole_catalogue() -> Catalogue:
     """Everything a definition may name."""
     processes = {found.definition.process: found.definition.input for found in library().values()}
-    return Catalogue(operations(), decisions(), INPUTS, Decided, processes, ROLES)
+    return Catalogue(operations(), decisions(), all_inputs(), Decided, processes, ROLES)
 
 
 def _parts_within(process: str, seen: frozenset[str]) -> frozenset[str]:

@@ -78,12 +78,13 @@ def check(snapshot: Snapshot, catalogue: Catalogue) -> list[Problem]:
     for cursor, instruction in enumerate(plan.instructions):
         rounds = frozenset(loop.turn.name for loop in plan.loops if loop.head < cursor < loop.end)
         scope = Scope(definition, catalogue, surely[cursor], perhaps[cursor], rounds)
-        problems.extend(_instruction(instruction, scope))
+        condition = getattr(instruction.step, "when", None) if isinstance(instruction, Do) else None
+        problems.extend(_instruction(instruction, scope.given(condition)))
     problems.extend(_loops(plan))
     if definition.subject is not None:
         names = frozenset(step.name for step in _works(plan))
         scope = Scope(definition, catalogue, names, names)
-        problems.extend(_fitting("", "subject", definition.subject, Shape(str), scope))
+        problems.extend(_fitting("", "subject", definition.subject, Shape(str, is_nullable=True), scope))
     return problems
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, create_model
 
 from capabilities.kernel.decision import Decision
+from capabilities.kernel.expression import Condition, Join, Operator, Test
 from workflows.language.definition import Approval, Call, Decide, Definition, ForEach, SubProcess, steps_of
 from workflows.language.typing_rules import ANYTHING, Shape, field_of, item_of, name_of, shape_of
 
@@ -78,6 +79,8 @@ class Scope:
     surely: frozenset[str]
     perhaps: frozenset[str]
     rounds: frozenset[str] = frozenset()
+    present: frozenset[str] = frozenset()
+    """References that a condition has found to be there."""
 
     def resolve(self, reference: str) -> Shape | str:
         """The shape of what a reference stands for, or what is wrong with it."""
@@ -90,11 +93,15 @@ class Scope:
             if inner is None:
                 return f"{reference!r}: {name_of(found)} has no field {name!r}."
             found = inner
-        return found
+        return Shape(found.annotation) if reference in self.present else found
 
     def with_made(self, name: str) -> Scope:
         """The same place once the step has run."""
         return replace(self, surely=self.surely | {name}, perhaps=self.perhaps | {name})
+
+    def given(self, condition: Condition | None) -> Scope:
+        """The same place where the condition holds: a test that holds has found its field, whatever it asks."""
+        return self if condition is None else replace(self, present=self.present | _found_by(condition))
 
     def _root(self, root: str) -> Shape | str:
         if root == "input":
@@ -136,3 +143,12 @@ class Scope:
             "is_over": (bool, ...),
         }
         return create_model(f"{loop.name}_round", **fields)
+
+
+def _found_by(condition: Condition) -> frozenset[str]:
+    """The fields that are there wherever the condition holds."""
+    if isinstance(condition, Test):
+        return frozenset() if condition.op is Operator.MISSING else frozenset({condition.field})
+    if condition.join is not Join.ALL:
+        return frozenset()
+    return frozenset[str]().union(*(_found_by(part) for part in condition.conditions))

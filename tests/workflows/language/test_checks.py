@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflows import hall
 from web.access.contract import Role
-from workflows.inputs import INPUTS, ROLES
+from workflows.inputs import ROLES
 from workflows.language.checks import Catalogue, check
 from workflows.language.reading import read_yaml
 from workflows.language.snapshot import snapshot
@@ -22,7 +22,7 @@ def catalogue() -> Catalogue:
     hall.declare()
     whole = whole_catalogue()
     processes = {**whole.processes, "tour": "hall.visit", "visit": "hall.visit"}
-    return replace(whole, inputs={**INPUTS, "hall.visit": hall.Visit}, processes=processes)
+    return replace(whole, inputs={**whole.inputs, "hall.visit": hall.Visit}, processes=processes)
 
 
 def found(text: str, catalogue: Catalogue) -> list[tuple[str, str]]:
@@ -114,3 +114,17 @@ def test_the_item_of_a_loop_is_known_only_inside_of_it(catalogue: Catalogue) -> 
         "- tell:", "- after: { call: hall.seat, with: { guest: guests.item }, because: a test }\n  - tell:"
     )
     assert found(text, catalogue) == [("after", "may_be_absent")]
+
+
+def test_what_a_step_asks_for_in_its_condition_is_there_when_it_runs(catalogue: Catalogue) -> None:
+    plain = "with: { name: input.name }"
+    for condition, problems in (
+        ("{ field: input.nick, op: present }", []),
+        ("{ all: [{ field: input.nick, op: neq, value: x }] }", []),
+        ("{ any: [{ field: input.nick, op: present }] }", ["may_be_absent"]),
+        ("{ field: input.nick, op: missing }", ["may_be_absent"]),
+    ):
+        step = f"- nick: {{ when: {condition}, call: hall.greet, with: {{ name: input.nick }}, because: a test }}"
+        text = hall.VISIT.replace("- tell:", f"{step}\n  - tell:")
+        assert plain in text
+        assert [code for _, code in found(text, catalogue)] == problems
