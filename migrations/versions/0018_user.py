@@ -13,7 +13,7 @@ depends_on = None
 
 
 KNOWN_TIER = "IN ('standard', 'silver', 'gold', 'vip')"
-HISTORIES = ("buyer_consent", "buyer_tier_change", "offer_price", "price_change")
+HISTORIES = ("buyer_consent", "offer_price", "price_change")
 REFUSE = """
 CREATE FUNCTION refuse_change_of_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -24,19 +24,26 @@ GUARD = """
 CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE ON {table}
 FOR EACH ROW EXECUTE FUNCTION refuse_change_of_history()
 """
-GUARD_TIERS = """
-CREATE TRIGGER buyer_tier_change_is_append_only BEFORE UPDATE OR DELETE ON buyer_tier_change
-FOR EACH ROW EXECUTE FUNCTION refuse_change_of_tier_history()
-"""
-REFUSE_TIERS = """
-CREATE FUNCTION refuse_change_of_tier_history() RETURNS trigger LANGUAGE plpgsql AS $$
+ERASABLE = {"buyer_tier_change": "reason", "refund_change": "reason", "order_act": "request,answer"}
+"""Histories in which what people wrote about a buyer can be taken out, and nothing else, while the buyer is erased."""
+REFUSE_BUT_ERASURE = """
+CREATE FUNCTION refuse_change_but_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE written text[] := string_to_array(TG_ARGV[0], ',');
 BEGIN
-    -- what a person wrote about a buyer is emptied when the buyer is erased; nothing else ever changes
-    IF TG_OP = 'UPDATE' AND NEW.reason IS NULL AND (to_jsonb(NEW) - 'reason') = (to_jsonb(OLD) - 'reason') THEN
+    IF TG_OP = 'UPDATE' AND current_setting('zhongtai.erasing', true) = 'on'
+        AND to_jsonb(NEW) - written = to_jsonb(OLD) - written THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION '% is only added to', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$
+"""
+GUARD_BUT_ERASURE = """
+CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE ON {table}
+FOR EACH ROW EXECUTE FUNCTION refuse_change_but_erasure('{columns}')
+"""
+MONEY_GUARD = """
+CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE ON {table}
+FOR EACH ROW EXECUTE FUNCTION refuse_change_of_money()
 """
 KNOWN_PRICES = """
 INSERT INTO offer_price (business, sku, currency, unit_price_minor, recorded_at)
@@ -221,9 +228,12 @@ def upgrade() -> None:
         "status <> 'erased' OR (name = '' AND email IS NULL AND birthday IS NULL)",
     )
     op.execute(REFUSE)
-    op.execute(REFUSE_TIERS)
+    op.execute(REFUSE_BUT_ERASURE)
     for table in HISTORIES:
-        op.execute(GUARD_TIERS if table == "buyer_tier_change" else GUARD.format(table=table))
+        op.execute(GUARD.format(table=table))
+    for table, columns in ERASABLE.items():
+        op.execute(f"DROP TRIGGER IF EXISTS {table}_is_append_only ON {table}")
+        op.execute(GUARD_BUT_ERASURE.format(table=table, columns=columns))
     op.execute(KNOWN_PRICES)
     op.execute(KNOWN_ORDERS)
 
@@ -261,4 +271,7 @@ def downgrade() -> None:
     op.drop_table("buyer_consent")
     op.drop_table("buyer_classifying")
     op.execute("DROP FUNCTION refuse_change_of_history")
-    op.execute("DROP FUNCTION refuse_change_of_tier_history")
+    for table in ("refund_change", "order_act"):
+        op.execute(f"DROP TRIGGER {table}_is_append_only ON {table}")
+        op.execute(MONEY_GUARD.format(table=table))
+    op.execute("DROP FUNCTION refuse_change_but_erasure")
