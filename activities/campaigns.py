@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from activities.catalogue import StepContext, operation
 from capabilities.kernel.errors import RefusedError
 from capabilities.marketing import service_campaigns, service_lots
-from capabilities.marketing.campaigns import BudgetChange, ChangeCampaign, CreateCampaign, TopUp
+from capabilities.marketing.campaigns import AskTopUp, BudgetChange, ChangeCampaign, CreateCampaign, TopUp
 from capabilities.marketing.contract import CreateCoupon
 from capabilities.marketing.coupon_files import add_coupon, import_coupons
-from capabilities.marketing.coupons import ChangeCoupons, CouponLot, CreateLot, ImportedCoupons
+from capabilities.marketing.coupons import ChangeCoupons, CouponFile, CouponLot, CreateLot, ImportedCoupons
+from capabilities.marketing.queries_campaigns import budget_of
 
 
 class StepType(BaseModel):
@@ -23,6 +24,15 @@ class StepType(BaseModel):
 class CampaignChanged(StepType):
     campaign_id: str
     status: str
+
+
+class BudgetSeen(StepType):
+    campaign_id: str
+    counts: str
+    most: int
+    most_after: int
+    used: int
+    currency: str | None
 
 
 class LotReference(StepType):
@@ -38,13 +48,6 @@ class LotProgress(StepType):
     made: int
     is_ready: bool
     chunks: tuple[int, ...]
-
-
-class CouponFile(StepType):
-    """A file of coupons, as text."""
-
-    business: str
-    file: str = Field(max_length=20_000_000)
 
 
 class CouponCreated(StepType):
@@ -69,6 +72,21 @@ def change_campaign(session: Session, context: StepContext, request: ChangeCampa
     _require_own(context, request.business)
     changed = service_campaigns.change_campaign(session, request, context.actor)
     return CampaignChanged(campaign_id=changed.id, status=changed.status)
+
+
+@operation("marketing.preview_top_up", en="Preview a budget's change", zh="预览预算变更", changes=False)
+def preview_top_up(session: Session, context: StepContext, request: AskTopUp) -> BudgetSeen:
+    """What whoever decides about the change should see."""
+    _require_own(context, request.business)
+    campaign, budget = budget_of(session, request.business, request.budget_id)
+    return BudgetSeen(
+        campaign_id=campaign.id,
+        counts=budget.counts,
+        most=budget.most,
+        most_after=budget.most + request.amount,
+        used=budget.used,
+        currency=budget.currency,
+    )
 
 
 @operation("marketing.top_up_budget", en="Top up a budget", zh="追加预算")

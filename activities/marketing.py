@@ -58,7 +58,8 @@ class Released(StepType):
 class GrantedRewards(StepType):
     """What the order earned its buyer; points and cashback are posted by others."""
 
-    buyer_id: str | None
+    buyer_id: str
+    """Empty for a guest, who earns nothing."""
     points: int
     cashback_minor: int
     currency: str
@@ -71,7 +72,8 @@ class GivenBack(StepType):
     budget: int
     uses: int
     coupons: int
-    buyer_id: str | None
+    buyer_id: str
+    """Empty for a guest, who earns nothing."""
     points: int
     cashback_minor: int
     currency: str
@@ -105,7 +107,7 @@ def grant_rewards(session: Session, context: StepContext, request: OrderReferenc
     order = order_of(session, request.order_id)
     granted = service_returns.grant_rewards(session, order.id, order.buyer_id, quote_of(session, order.quote_id))
     return GrantedRewards(
-        buyer_id=order.buyer_id,
+        buyer_id=order.buyer_id or "",
         points=granted.points,
         cashback_minor=granted.cashback_minor,
         currency=order.currency,
@@ -125,7 +127,7 @@ def give_back(session: Session, context: StepContext, request: RefundReference) 
         budget=given.budget,
         uses=given.uses,
         coupons=given.coupons,
-        buyer_id=order.buyer_id,
+        buyer_id=order.buyer_id or "",
         points=given.points,
         cashback_minor=given.cashback_minor,
         currency=order.currency,

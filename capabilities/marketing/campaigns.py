@@ -64,6 +64,15 @@ class ChangeCampaign(Contract):
     reason: str = ""
 
 
+class AskTopUp(Contract):
+    """More (or, with a negative amount, less) for a budget, as a person asks for it; a second person decides."""
+
+    business: str
+    budget_id: str
+    amount: int
+    reason: str = Field(min_length=1, max_length=500)
+
+
 class TopUp(Contract):
     """More (or, with a negative amount, less) for a budget. `request_id` makes it happen once."""
 

@@ -104,6 +104,13 @@ class ChangeCoupons(Contract):
     reason: str = Field(default="", max_length=500)
 
 
+class CouponFile(Contract):
+    """A file of coupons, as text."""
+
+    business: str
+    file: str = Field(max_length=20_000_000)
+
+
 class BadRow(Contract):
     """A row of a file that cannot be taken, by its line (the head is line 1)."""
 

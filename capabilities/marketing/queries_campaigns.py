@@ -206,6 +206,20 @@ def _campaign(row: CampaignRow, budgets: Sequence[Budget], at: datetime) -> Camp
     )
 
 
+def budget_of(session: Session, business: str, budget_id: str) -> tuple[Campaign, Budget]:
+    """A budget as it is now, with its campaign; `MissingError` where there is none."""
+    found = (
+        select(CampaignRow.name)
+        .join(BudgetRow, BudgetRow.campaign_id == CampaignRow.id)
+        .where(BudgetRow.business == business, BudgetRow.id == budget_id)
+    )
+    name = session.scalar(found)
+    if name is None:
+        raise MissingError("marketing.budget_unknown", f"There is no budget {budget_id} in {business}.")
+    campaign = campaign_of(session, business, name)
+    return campaign, next(budget for budget in campaign.budgets if budget.id == budget_id)
+
+
 def budget_changes(session: Session, business: str, budget_id: str) -> tuple[BudgetChange, ...]:
     """The history of a budget, the newest first."""
     found = (
