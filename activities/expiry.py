@@ -1,4 +1,7 @@
-"""What ends by itself: holds on stock, claims on coupons and on limits that ran out. The worker calls this again and again."""
+"""What ends by itself: holds on stock, claims on coupons and limits, reservations in the ledger, gift cards; and the day's books.
+
+The worker calls this again and again.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from capabilities.account.contract import Origin
+from capabilities.account.days import close_day
+from capabilities.account.gift_cards import expire_gift_cards
+from capabilities.account.service import expire_pending
 from capabilities.marketing.service import expire_claims
 from capabilities.marketing.service_limits import expire_limits
 from capabilities.transaction.service import expire_reservations
@@ -21,6 +28,12 @@ class Expired:
 
     reservations: int
     claims: int
+    pendings: int = 0
+    gift_cards: int = 0
+
+
+CLOCK = Origin(actor="clock", correlation_id="expiry")
+"""Who moves money when nobody does anything."""
 
 
 def expire_overdue(session_factory: sessionmaker[Session]) -> Expired:
@@ -28,7 +41,17 @@ def expire_overdue(session_factory: sessionmaker[Session]) -> Expired:
     return Expired(
         reservations=_until_done(session_factory, expire_reservations),
         claims=_until_done(session_factory, expire_claims) + _until_done(session_factory, expire_limits),
+        pendings=_until_done(session_factory, lambda session, most: expire_pending(session, origin=CLOCK, limit=most)),
+        gift_cards=_until_done(
+            session_factory, lambda session, most: expire_gift_cards(session, origin=CLOCK, limit=most)
+        ),
     )
+
+
+def close_books(session_factory: sessionmaker[Session]) -> bool:
+    """Close the days of the ledger that are over; whether there was one."""
+    with session_factory.begin() as session:
+        return close_day(session)
 
 
 def _until_done(session_factory: sessionmaker[Session], expire: Callable[[Session, int], int]) -> int:

@@ -12,14 +12,17 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.expiry import expire_overdue
+from activities.expiry import close_books, expire_overdue
 from activities.following import follow_buyers
 from activities.journal import queries
 from activities.webhooks.sending import deliver
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import session_factory, transaction
+from capabilities.kernel.errors import ConflictError
+from capabilities.transaction.contract import OrderStatus
+from capabilities.transaction.queries import find_order
 from workflows import provider_messages
-from workflows.starting import Begun, begun_before, start_process
+from workflows.starting import Begun, begun_before, send_event, start_process
 
 STARTING_LIMIT = timedelta(seconds=10)
 """A run that is still `starting` after this never reached Temporal, or its caller died on the way."""
@@ -27,8 +30,12 @@ STARTING_LIMIT = timedelta(seconds=10)
 SWEEP_EVERY_S = 5.0
 SWEEP_AT_ONCE = 200
 EXPIRE_EVERY_S = 20.0
+BOOKS_EVERY_S = 600.0
 BUYERS_EVERY_S = 5.0
 WEBHOOKS_EVERY_S = 1.0
+CANCELLED_EVERY_S = 2.0
+REVIEWED = "order.reviewed"
+"""What a checkout in review waits for."""
 
 log = logging.getLogger("zhongtai.jobs")
 
@@ -47,8 +54,10 @@ def jobs() -> list[Job]:
     return [
         Job("sweep", SWEEP_EVERY_S, sweep),
         Job("expire", EXPIRE_EVERY_S, expire),
+        Job("books", BOOKS_EVERY_S, books),
         Job("buyers", BUYERS_EVERY_S, follow),
         Job("webhooks", WEBHOOKS_EVERY_S, send_webhooks),
+        Job("cancelled", CANCELLED_EVERY_S, follow_cancelled),
         Job("provider messages", provider_messages.APPLY_EVERY_S, provider_messages.apply_waiting_messages),
         Job("simulator", provider_messages.POST_EVERY_S, provider_messages.post_simulated_messages),
     ]
@@ -86,16 +95,45 @@ async def follow(client: Client) -> int:
 
 
 async def expire(client: Client) -> int:
-    """Give back stock and coupons whose hold ran out; how many."""
+    """Give back stock, coupons and money whose hold ran out, and expire gift cards; how many."""
     del client
     done = await asyncio.to_thread(expire_overdue, session_factory())
-    return done.reservations + done.claims
+    return done.reservations + done.claims + done.pendings + done.gift_cards
+
+
+async def books(client: Client) -> int:
+    """Close the days of the ledger that are over; how often it did."""
+    del client
+    return int(await asyncio.to_thread(close_books, session_factory()))
 
 
 async def send_webhooks(client: Client) -> int:
     """Tell front-ends what has happened; how many requests were sent."""
     del client
     return await asyncio.to_thread(deliver, session_factory())
+
+
+async def follow_cancelled(client: Client) -> int:
+    """Tell checkouts in review whose order was called off meanwhile, so that they undo themselves; how many were told."""
+    told = 0
+    for run_id, reason in await asyncio.to_thread(_waiting_in_vain):
+        try:
+            await send_event(client, run_id, REVIEWED, {"decision": "cancelled", "reason": reason}, "system:cancelled")
+            told += 1
+        except ConflictError:
+            continue  # somebody else told it
+    return told
+
+
+def _waiting_in_vain() -> list[tuple[str, str]]:
+    with transaction() as session:
+        found = queries.runs_waiting_for(session, REVIEWED, limit=SWEEP_AT_ONCE)
+        orders = [(run.id, find_order(session, run.subject, business=run.business)) for run in found if run.subject]
+        return [
+            (run_id, order.status_reason or "The order was cancelled.")
+            for run_id, order in orders
+            if order is not None and order.status is OrderStatus.CANCELLED
+        ]
 
 
 def _left_behind() -> list[Begun]:

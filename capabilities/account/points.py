@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from capabilities.account.contract import POINTS_CURRENCY, AccountRef, Origin, Transfer, TransferRequest
 from capabilities.account.extensions import points_life_days
-from capabilities.account.models import BalanceRow, TransferRow
+from capabilities.account.models import TransferRow
 from capabilities.account.postings import Cause
 from capabilities.account.queries import balance_of, transfer_from
 from capabilities.account.queries_stored import debt_of, points_older_than, value_of_points
@@ -25,6 +25,7 @@ from capabilities.account.stored import (
     points_of,
     wallet_of,
 )
+from capabilities.account.writing import lock_limited
 from capabilities.kernel.clock import now
 from capabilities.kernel.identity import BusinessIdentity
 
@@ -35,7 +36,11 @@ def grant_points(session: Session, request: GrantPoints, *, origin: Origin) -> t
     done = _done(session, cause, "points.earned", "points.settles")
     if done:
         return done
-    owed = _locked_balance(session, debt_of(request.business, request.buyer_id, POINTS_CURRENCY))
+    debt, held = (
+        debt_of(request.business, request.buyer_id, POINTS_CURRENCY),
+        points_of(request.business, request.buyer_id),
+    )
+    owed = _locked_balance(session, debt, held)
     settled = min(owed, request.points)
     return _moved(
         session, cause, request, ("points.settles", settled), ("points.earned", request.points - settled), origin
@@ -48,7 +53,11 @@ def take_back_points(session: Session, request: TakeBackPoints, *, origin: Origi
     done = _done(session, cause, "points.taken_back", "points.owed")
     if done:
         return done
-    there = max(0, _locked_balance(session, points_of(request.business, request.buyer_id)))
+    debt, held = (
+        debt_of(request.business, request.buyer_id, POINTS_CURRENCY),
+        points_of(request.business, request.buyer_id),
+    )
+    there = max(0, _locked_balance(session, held, debt))
     taken = min(there, request.points)
     return _moved(
         session, cause, request, ("points.taken_back", taken), ("points.owed", request.points - taken), origin
@@ -61,7 +70,8 @@ def grant_cashback(session: Session, request: GrantCashback, *, origin: Origin) 
     done = _done(session, cause, "wallet.cashback", "wallet.settles")
     if done:
         return done
-    owed = _locked_balance(session, debt_of(request.business, request.buyer_id, request.currency))
+    of = (request.business, request.buyer_id, request.currency)
+    owed = _locked_balance(session, debt_of(*of), wallet_of(*of))
     settled = min(owed, request.amount_minor)
     parts = (("wallet.settles", settled), ("wallet.cashback", request.amount_minor - settled))
     requests = [cause.transfer(code, amount, credit=request.buyer_id) for code, amount in parts if amount]
@@ -74,7 +84,8 @@ def take_back_cashback(session: Session, request: TakeBackCashback, *, origin: O
     done = _done(session, cause, "wallet.taken_back", "wallet.owed")
     if done:
         return done
-    there = max(0, _locked_balance(session, wallet_of(request.business, request.buyer_id, request.currency)))
+    of = (request.business, request.buyer_id, request.currency)
+    there = max(0, _locked_balance(session, wallet_of(*of), debt_of(*of)))
     taken = min(there, request.amount_minor)
     parts = (("wallet.taken_back", taken), ("wallet.owed", request.amount_minor - taken))
     requests = [cause.transfer(code, amount, debit=request.buyer_id) for code, amount in parts if amount]
@@ -89,7 +100,8 @@ def expire_points(session: Session, identity: BusinessIdentity, currency: str, *
     moment, expired = now(), 0
     value = value_of_points(identity, currency)
     for buyer_id, points in points_older_than(session, identity.business, moment - timedelta(days=days)).items():
-        there = max(0, _locked_balance(session, points_of(identity.business, buyer_id)))
+        debt = debt_of(identity.business, buyer_id, POINTS_CURRENCY)
+        there = max(0, _locked_balance(session, points_of(identity.business, buyer_id), debt))
         taken = min(points, there)
         if taken:
             cause = Cause(identity.business, currency, buyer_id, ("points expired", buyer_id, moment.isoformat()))
@@ -128,11 +140,11 @@ def _pair(cause: Cause, code: str, points: int, value: PointValue, buyer_id: str
 def _done(session: Session, cause: Cause, *codes: str) -> tuple[Transfer, ...]:
     """What this key has moved already: amounts are worked out from balances, so they are not worked out again."""
     ids = [cause.id_of(part) for code in codes for part in (code, f"{code}_value")]
-    rows = session.scalars(select(TransferRow).where(TransferRow.id.in_(ids)).order_by(TransferRow.id))
-    return tuple(transfer_from(row) for row in rows)
+    rows = session.scalars(select(TransferRow).where(TransferRow.id.in_(ids)))
+    return tuple(transfer_from(row) for row in sorted(rows, key=lambda row: ids.index(row.id)))
 
 
-def _locked_balance(session: Session, account: AccountRef) -> int:
-    """What can be taken from an account, read under its lock: nobody spends it meanwhile. 0 for one never used."""
-    session.execute(select(BalanceRow.slot).where(BalanceRow.account_id == account.id).with_for_update())
+def _locked_balance(session: Session, account: AccountRef, beside: AccountRef) -> int:
+    """What can be taken from an account, read under its lock and that of the account that goes with it."""
+    lock_limited(session, [account, beside], now())
     return balance_of(session, account).available_minor

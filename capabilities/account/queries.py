@@ -19,7 +19,7 @@ from capabilities.account.contract import (
     Transfer,
     TrialBalance,
 )
-from capabilities.account.models import AccountRow, BalanceRow, EntryRow, TransferRow
+from capabilities.account.models import AccountRow, BalanceRow, CheckpointRow, EntryRow, TransferRow
 
 SUMS = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
 
@@ -65,23 +65,38 @@ def find_transfer(session: Session, transfer_id: str) -> Transfer | None:
 
 
 def balance_of(session: Session, account: AccountRef, *, at: datetime | None = None) -> Balance:
-    """The balance now, or as it was at a moment (entries up to and including it). Zero for an account never used."""
-    columns = stored_sums() if at is None else rebuilt_sums()
-    found = (
-        select(*columns).where(BalanceRow.account_id == account.id)
-        if at is None
-        else select(*columns).where(EntryRow.account_id == account.id, EntryRow.created_at <= at)
-    )
-    sums = session.execute(found).one()
-    return balance_from(account, sums)
+    """The balance now, or as it was at a moment (see `balance_at`). Zero for an account never used."""
+    if at is not None:
+        return balance_at(session, account, at)
+    found = select(*stored_sums()).where(BalanceRow.account_id == account.id)
+    return balance_from(account, session.execute(found).one())
 
 
-def trial_balance(session: Session, business: str) -> tuple[TrialBalance, ...]:
-    """Every account of a business with its balance, a page a currency."""
+def balance_at(session: Session, account: AccountRef, at: datetime) -> Balance:
+    """The balance as it was at a moment, entries up to and including it: from the last closed day before it on."""
+    kept = session.execute(
+        select(CheckpointRow)
+        .where(CheckpointRow.account_id == account.id, CheckpointRow.at <= at)
+        .order_by(CheckpointRow.at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    since = select(*rebuilt_sums()).where(EntryRow.account_id == account.id, EntryRow.created_at <= at)
+    if kept is None:
+        return balance_from(account, session.execute(since).one())
+    sums = session.execute(since.where(EntryRow.created_at >= kept.at)).one()
+    before = (getattr(kept, f"{name}_minor") for name in SUMS)
+    return balance_from(account, [old + int(new) for old, new in zip(before, sums, strict=True)])
+
+
+def trial_balance(session: Session, business: str, *, at: datetime | None = None) -> tuple[TrialBalance, ...]:
+    """Every account of a business with its balance now, or as it was at a moment; a page a currency."""
+    if at is None:
+        joined = select(AccountRow, *stored_sums()).join(BalanceRow, BalanceRow.account_id == AccountRow.id)
+    else:
+        moved = (EntryRow.account_id == AccountRow.id) & (EntryRow.created_at <= at)
+        joined = select(AccountRow, *rebuilt_sums()).join(EntryRow, moved)
     found = session.execute(
-        select(AccountRow, *stored_sums())
-        .join(BalanceRow, BalanceRow.account_id == AccountRow.id)
-        .where(AccountRow.business == business)
+        joined.where(AccountRow.business == business)
         .group_by(AccountRow.id)
         .order_by(AccountRow.currency, AccountRow.kind, AccountRow.party)
     )

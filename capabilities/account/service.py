@@ -322,6 +322,12 @@ def _meaning(error: IntegrityError) -> PlatformError:
             else "The balance would rise above its limit; nothing was moved.",
             mend="Move less, or top the account up." if "limit_held" in told else "Move less.",
         )
+    if "books is closed" in told:
+        return ConflictError(
+            "account.day_closed",
+            "This day of the books is closed; the clock of this machine is behind.",
+            mend="Set the clock right, and try again.",
+        )
     return ConflictError(
         "account.transfer_raced",
         "Another transaction made, resolved or corrected one of these transfers.",

@@ -8,6 +8,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import text
@@ -65,33 +67,46 @@ ACCOUNT_COLUMNS = {
 
 
 def _adding(table: str, prefix: str, columns: Mapping[str, str], where: str = "") -> str:
+    """Rows in the order in which they are given: what others wait for is locked in it."""
     names = ", ".join(columns)
     arrays = ", ".join(f"CAST(:{prefix}_{name} AS {kind}[])" for name, kind in columns.items())
-    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {where}"  # noqa: S608 - all of it stands here
+    given = f"unnest({arrays}) WITH ORDINALITY AS given ({names}, place)"
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {given} {where} ORDER BY place"  # noqa: S608 - all ours
 
 
 IF_MADE = "WHERE (SELECT count(*) FROM made) > 0"  # counted, so that all transfers stand before a balance is locked
 
 WRITE_SET = text(f"""
 WITH made AS (
-    {_adding("ledger_transfer", "t", TRANSFER_COLUMNS, "ORDER BY 1")} ON CONFLICT (id) DO NOTHING RETURNING id
+    {_adding("ledger_transfer", "t", TRANSFER_COLUMNS)} ON CONFLICT (id) DO NOTHING RETURNING id
 ), opened AS (
-    {_adding("ledger_account", "a", ACCOUNT_COLUMNS, f"{IF_MADE} ORDER BY 1")} ON CONFLICT DO NOTHING
+    {_adding("ledger_account", "a", ACCOUNT_COLUMNS, IF_MADE)} ON CONFLICT DO NOTHING
 ), entered AS (
     {_adding("ledger_entry", "e", ENTRY_COLUMNS, IF_MADE)}
 )
-{_adding("ledger_balance", "b", BALANCE_COLUMNS, f"{IF_MADE} ORDER BY 1, 2")}
+{_adding("ledger_balance", "b", BALANCE_COLUMNS, IF_MADE)}
 ON CONFLICT (account_id, slot) DO UPDATE SET
     {", ".join(f"{name}_minor = ledger_balance.{name}_minor + excluded.{name}_minor" for name in SUMS)}
 RETURNING account_id, lowest_minor
 """)
-"""Nothing is written where the set exists. Balances are changed in one order by everybody, so that writers who meet on two
-accounts do not wait for each other in a circle.
+"""Nothing is written where the set exists. Balances are changed in one order by everybody, accounts with a limit first, so
+that writers who meet on two accounts do not wait for each other in a circle; whoever has to read an account before it moves
+(`lock_limited`) locks it in the same order.
 
 Where only a part of the set is new, the entries of the other part exist: their key refuses, which breaks the transaction,
 so that no half of a set can be committed.
 """
 
+OPEN_ACCOUNTS = text(f"{_adding('ledger_account', 'a', ACCOUNT_COLUMNS)} ON CONFLICT DO NOTHING")
+OPEN_BALANCES = text("""
+INSERT INTO ledger_balance (account_id, slot, business, side, lowest_minor, highest_minor, debits_posted_minor,
+    credits_posted_minor, debits_pending_minor, credits_pending_minor)
+SELECT id, 0, business, side, lowest_minor, highest_minor, 0, 0, 0, 0 FROM ledger_account
+WHERE id = ANY (:ids) ORDER BY id ON CONFLICT DO NOTHING
+""")
+LOCK_BALANCES = text(
+    "SELECT account_id FROM ledger_balance WHERE account_id = ANY (:ids) ORDER BY account_id, slot FOR UPDATE"
+)
 LIMIT_NEW = text("""
 UPDATE ledger_balance b SET lowest_minor = a.lowest_minor, highest_minor = a.highest_minor
 FROM ledger_account a WHERE a.id = b.account_id AND a.id = ANY (:ids)
@@ -133,11 +148,23 @@ class SetToWrite:
         return any(account.is_limited for account in self.accounts.values())
 
 
+def lock_limited(session: Session, refs: Sequence[AccountRef], moment: datetime) -> None:
+    """Lock accounts that have limits, opening those that are new, so that what is read of them stays true."""
+    session.execute(OPEN_ACCOUNTS, _arrays("a", ACCOUNT_COLUMNS, _account_values(refs, moment)))
+    ids = {"ids": [ref.id for ref in refs]}
+    session.execute(OPEN_BALANCES, ids)
+    session.execute(LOCK_BALANCES, ids)
+
+
 def write_set(session: Session, write: SetToWrite) -> bool:
     """Whether the set was written; False where it exists already, whole."""
     values = (
-        _arrays("t", TRANSFER_COLUMNS, [_transfer_values(one, write.hashes[one.id]) for one in write.transfers])
-        | _arrays("a", ACCOUNT_COLUMNS, [_account_values(ref, write.transfers[0]) for ref in write.named])
+        _arrays(
+            "t",
+            TRANSFER_COLUMNS,
+            [_transfer_values(one, write.hashes[one.id]) for one in sorted(write.transfers, key=attrgetter("id"))],
+        )
+        | _arrays("a", ACCOUNT_COLUMNS, _account_values(write.named, write.transfers[0].created_at))
         | _arrays("e", ENTRY_COLUMNS, _entry_values(write))
         | _arrays("b", BALANCE_COLUMNS, _balance_values(write))
     )
@@ -174,17 +201,20 @@ def _transfer_values(transfer: Transfer, body_sha256: str) -> dict[str, Any]:
     }
 
 
-def _account_values(ref: AccountRef, transfer: Transfer) -> dict[str, Any]:
-    return {
-        "id": ref.id,
-        "business": ref.business,
-        "kind": ref.kind.value,
-        "party": ref.party,
-        "currency": ref.currency,
-        "side": ref.side.value,
-        "lowest_minor": ref.lowest_minor,
-        "opened_at": transfer.created_at,
-    }
+def _account_values(refs: Sequence[AccountRef], opened_at: datetime) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": ref.id,
+            "business": ref.business,
+            "kind": ref.kind.value,
+            "party": ref.party,
+            "currency": ref.currency,
+            "side": ref.side.value,
+            "lowest_minor": ref.lowest_minor,
+            "opened_at": opened_at,
+        }
+        for ref in sorted(refs, key=attrgetter("id"))
+    ]
 
 
 def _entry_values(write: SetToWrite) -> list[dict[str, Any]]:
@@ -219,7 +249,7 @@ def _balance_values(write: SetToWrite) -> list[dict[str, Any]]:
             "side": write.accounts[account_id].side,
             **{f"{name}_minor": moved[f"{name}_minor"] for name in SUMS},
         }
-        for account_id, moved in sums.items()
+        for account_id, moved in sorted(sums.items(), key=lambda one: (not write.accounts[one[0]].is_limited, one[0]))
     ]
 
 
