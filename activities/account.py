@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from activities.account_requests import Part, TransfersResponse
 from activities.catalogue import StepContext, operation
+from activities.payment_requests import LaterMinor
 from activities.settlement import untaxed
 from capabilities.account.contract import AccountKind, Origin, Phase, Transfer, TransferRequest
 from capabilities.account.postings import Cause, reason
@@ -43,7 +44,7 @@ class SaleRequest(Part):
 
     order_id: str
     stored_minor: int = Field(default=0, ge=0)
-    later_minor: int = Field(default=0, ge=0)
+    later_minor: LaterMinor = 0
 
 
 class ReserveSaleResponse(Part):

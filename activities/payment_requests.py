@@ -15,9 +15,9 @@ Without sources, `reserve_stored`, `post_stored` and `release_stored` do nothing
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from capabilities.payment.contract import MAX_SOURCES, SourceShare
 from capabilities.transaction.contract import PaymentSource
@@ -29,12 +29,16 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+LaterMinor = Annotated[int, BeforeValidator(lambda given: given or 0), Field(ge=0)]
+"""What is due later; a checkout that agreed on no terms has nothing, and says nothing."""
+
+
 class StoredRequest(Part):
     """An order and what it is paid from, as the checkout asked; empty: one card pays all. `later_minor` is due later."""
 
     order_id: str
     sources: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
-    later_minor: int = Field(default=0, ge=0)
+    later_minor: LaterMinor = 0
 
 
 class StoredResponse(Part):
@@ -51,7 +55,7 @@ class AuthorizeRequest(Part):
     order_id: str
     method: str
     sources: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
-    later_minor: int = Field(default=0, ge=0)
+    later_minor: LaterMinor = 0
 
 
 class AuthorizeResponse(Part):

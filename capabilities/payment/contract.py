@@ -17,6 +17,9 @@ from capabilities.payment.terms import TERMS  # noqa: F401 - as above
 
 MAX_SOURCES = 8
 
+MOST_POSITION = 30_000
+"""Sources of the checkout come first; what is collected later takes the places behind them."""
+
 
 class Contract(BaseModel):
     """Frozen and closed."""
@@ -137,7 +140,7 @@ class PreparePayment(Contract):
     method: str
     currency: Currency
     amount_minor: int = Field(ge=0)
-    position: int = Field(default=0, ge=0, lt=MAX_SOURCES)
+    position: int = Field(default=0, ge=0, le=MOST_POSITION)
     reference: str | None = None
     provider: str | None = None
     """The provider rules have chosen; None: the one that takes the method."""

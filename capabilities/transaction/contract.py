@@ -73,6 +73,8 @@ class CheckoutRequest(Contract):
     payment_method: str = Field(default="sim_ok", max_length=64)
     payments: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
     """Several sources, in their order; empty means `payment_method` alone."""
+    terms: str | None = Field(default=None, max_length=40)
+    """The payment terms the buyer asked for, such as `deposit`; rules decide on them. None: all is paid at once."""
     expected_total_minor: int | None = Field(default=None, ge=0)
     quote_id: str | None = Field(default=None, max_length=64)
     draft_id: str | None = Field(default=None, max_length=64)
