@@ -21,6 +21,9 @@ CAPS = {
     "max": N_("held back by its own limit"),
     "floor": N_("held back by the floor price"),
     "price": N_("held back: no price is left to take it from"),
+    "line": N_("held back by its limit for a line"),
+    "unit": N_("held back by its limit for a piece"),
+    "budget": N_("held back by its budget"),
 }
 
 

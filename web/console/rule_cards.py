@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from capabilities.kernel.decision import FieldKind, FieldType
+from capabilities.kernel.decision import FieldKind
 from capabilities.kernel.expression import Condition, Group, Join, Operator, Test
-from capabilities.kernel.money import minor_unit_digits
 from rules.check import Problem
 from rules.document import Rule, RuleSetDocument
-from rules.vocabulary import FactWord, OperatorWord, decision_named, fact_words, search_words
+from rules.vocabulary import FactWord, OperatorWord, fact_words, search_words
 from web.access.contract import Language
+from web.console.effect_forms import CONTROLS, Choice, FieldView, defaults_of, effect_field, typed_text
 from web.console.rule_changes import Path, condition_at, read_path, write_path
 from web.console.rule_words import GRAINS, Wording, effect_fields, effect_kinds
 from web.console.texts import N_
@@ -66,29 +66,6 @@ class GroupView:
     joiner: str
     parts: tuple[Any, ...]
     is_group: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    value: str
-    label: str
-    chosen: bool
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldView:
-    """One input of a form: `control` is money, rate, number, text, date, choices, yesno."""
-
-    name: str
-    label: str
-    control: str
-    value: str
-    help: str
-    unit: str
-    optional: bool
-    choices: tuple[Choice, ...]
-    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +232,11 @@ def _test_field(
 ) -> FieldView:
     values = list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
     chosen = set(typed) if typed is not None else {str(v) for v in values}
-    text = ", ".join(typed) if typed is not None else ", ".join(_typed(word.kind, v, wording) for v in values)
+    text = ", ".join(typed) if typed is not None else ", ".join(typed_text(word.kind, v, wording) for v in values)
     return FieldView(
         name=name,
         label=wording.text(N_("value")) if name == "value" else wording.text(N_("upper end")),
-        control="choices" if word.choices else _CONTROLS.get(word.kind, "text"),
+        control="choices" if word.choices else CONTROLS.get(word.kind, "text"),
         value=text,
         help="",
         unit=unit,
@@ -267,28 +244,6 @@ def _test_field(
         choices=tuple(Choice(v, wording.either(*names), v in chosen) for v, names in word.choices.items()),
         error=opened.errors.get(name),
     )
-
-
-_CONTROLS = {
-    FieldKind.MONEY: "money",
-    FieldKind.RATE: "rate",
-    FieldKind.NUMBER: "number",
-    FieldKind.DATE: "date",
-    FieldKind.BOOLEAN: "yesno",
-    FieldKind.CHOICE: "choices",
-}
-
-
-def _typed(kind: FieldKind, value: Any, wording: Wording) -> str:
-    """A stored value as one would type it."""
-    if kind is FieldKind.MONEY:
-        digits = minor_unit_digits(wording.currency)
-        return f"{value / 10**digits:.{digits}f}" if digits else str(value)
-    if kind is FieldKind.RATE:
-        return f"{value / 100:.2f}".rstrip("0").rstrip(".")
-    if kind is FieldKind.BOOLEAN:
-        return "yes" if value else "no"
-    return str(value)
 
 
 def _effect_form(rule: Rule, opened: Opened, wording: Wording) -> EffectForm:
@@ -303,34 +258,14 @@ def _effect_form(rule: Rule, opened: Opened, wording: Wording) -> EffectForm:
         return EffectForm(kinds, "", ())
     body = current if current.get("kind") == kind else {}
     fields = effect_fields(wording.decision, kind)
-    defaults = _defaults(wording, kind)
-    views = tuple(_effect_field(f, n, body.get(n, defaults.get(n)), wording, opened) for n, f in fields.items())
+    defaults = defaults_of(wording.decision, kind)
+    views = tuple(
+        effect_field(f, n, body.get(n, defaults.get(n)), wording, opened.values, opened.errors)
+        for n, f in fields.items()
+    )
     return EffectForm(kinds, kind, views)
 
 
 def _effect_note(kind: str, wording: Wording) -> str:
     names = [wording.word(f.word) for f in effect_fields(wording.decision, kind).values()]
     return (", " if wording.language is Language.EN else "、").join(names)
-
-
-def _defaults(wording: Wording, kind: str) -> dict[str, Any]:
-    effect = decision_named(wording.decision).effect(kind)
-    return {} if effect is None else {n: i.default for n, i in effect.model_fields.items() if not i.is_required()}
-
-
-def _effect_field(f: FieldType, name: str, value: Any, wording: Wording, opened: Opened) -> FieldView:
-    typed = opened.values.get(name)
-    chosen = typed[0] if typed else "" if value is None else str(value)
-    text = typed[0] if typed else "" if value is None else _typed(f.kind, value, wording)
-    unit = {FieldKind.MONEY: wording.currency, FieldKind.RATE: "%"}.get(f.kind, wording.unit(f.word))
-    return FieldView(
-        name=name,
-        label=wording.word(f.word),
-        control="select" if f.word.choices else _CONTROLS.get(f.kind, "text"),
-        value=text,
-        help=wording.help(f.word),
-        unit=unit,
-        optional=f.optional,
-        choices=tuple(Choice(v, wording.either(*names), v == chosen) for v, names in f.word.choices.items()),
-        error=opened.errors.get(name),
-    )

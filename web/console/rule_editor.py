@@ -20,6 +20,7 @@ from rules.service import open_draft, save_draft
 from rules.vocabulary import decision_named
 from web.access.permissions import Action
 from web.console.edge import ConsoleRoute
+from web.console.effect_input import read_effect
 from web.console.pages import go, page
 from web.console.rule_cards import JOIN_LEGENDS, Opened, RuleCard, rule_cards
 from web.console.rule_changes import (
@@ -42,7 +43,6 @@ from web.console.rule_changes import (
 from web.console.rule_input import (
     Posted,
     first,
-    read_effect,
     read_limit,
     read_number,
     read_rate,
@@ -289,8 +289,11 @@ class Changing:
         return min(int(place), count) if place.isdigit() else count
 
     def set_effect(self) -> RuleSetDocument:
-        body = read_effect(self.document.decision, first(self.form, "kind"), self.form, self.opening.wording.currency)
         effects = rule_in(self.document, self.rule_id).effects
+        index = self._effect_index()
+        before = dict(effects[index]) if index < len(effects) else None
+        currency = self.opening.wording.currency
+        body = read_effect(self.document.decision, first(self.form, "kind"), self.form, currency, before=before)
         return self.rule(effects=set_effect(effects, self._effect_index(), body))
 
     def remove_effect(self) -> RuleSetDocument:

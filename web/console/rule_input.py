@@ -9,16 +9,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import ValidationError
-
 from capabilities.kernel.decision import FieldKind, FieldType
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.expression import Operator, Test
 from capabilities.kernel.money import Money
 from rules.document import RuleLimit, Window
 from rules.limit_sentence import PERIODS
-from rules.vocabulary import decision_named
-from web.console.rule_words import effect_fields
 from web.console.texts import N_
 
 CURRENCY_SIGNS = "¥￥$€£"
@@ -51,9 +47,9 @@ def read_money(text: str, currency: str, *, field: str) -> int:
     try:
         minor = Money.of(plain(text).lstrip(CURRENCY_SIGNS).strip(), currency).minor
     except InvalidError:
-        raise _wrong(N_("Write an amount such as 1,234.50."), field) from None
+        raise wrong(N_("Write an amount such as 1,234.50."), field) from None
     if minor < 0:
-        raise _wrong(N_("The amount cannot be negative."), field)
+        raise wrong(N_("The amount cannot be negative."), field)
     return minor
 
 
@@ -62,9 +58,9 @@ def read_rate(text: str, *, field: str) -> int:
     try:
         value = Decimal(plain(text).rstrip("%").strip()) * 100
     except InvalidOperation:
-        raise _wrong(N_("Write a percentage such as 10 or 12.5."), field) from None
+        raise wrong(N_("Write a percentage such as 10 or 12.5."), field) from None
     if value != value.to_integral_value():
-        raise _wrong(N_("A percentage has at most two decimals."), field)
+        raise wrong(N_("A percentage has at most two decimals."), field)
     return int(value)
 
 
@@ -72,13 +68,13 @@ def read_number(text: str, *, field: str) -> int:
     try:
         return int(plain(text).replace(",", ""))
     except ValueError:
-        raise _wrong(N_("Write a whole number such as 3."), field) from None
+        raise wrong(N_("Write a whole number such as 3."), field) from None
 
 
 def read_value(kind: FieldKind, text: str, currency: str, *, field: str) -> Any:
     """One value of the kind."""
     if not plain(text):
-        raise _wrong(N_("A value is needed here."), field)
+        raise wrong(N_("A value is needed here."), field)
     if kind is FieldKind.MONEY:
         return read_money(text, currency, field=field)
     if kind is FieldKind.RATE:
@@ -91,7 +87,7 @@ def read_value(kind: FieldKind, text: str, currency: str, *, field: str) -> Any:
         try:
             return date.fromisoformat(plain(text)).isoformat()
         except ValueError:
-            raise _wrong(N_("Write a date such as 2026-11-25."), field) from None
+            raise wrong(N_("Write a date such as 2026-11-25."), field) from None
     return text.strip()
 
 
@@ -103,7 +99,7 @@ def read_list(kind: FieldKind, texts: Sequence[str], currency: str, *, field: st
             text = text.replace(mark, ",")  # noqa: PLW2901 - each mark in turn
         parts += [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
-        raise _wrong(N_("Choose or write at least one value."), field)
+        raise wrong(N_("Choose or write at least one value."), field)
     return tuple(read_value(kind, part, currency, field=field) for part in dict.fromkeys(parts))
 
 
@@ -112,39 +108,21 @@ def read_test(field: FieldType, form: Posted, currency: str) -> Test:
     try:
         op = Operator(first(form, "op"))
     except ValueError:
-        raise _wrong(N_("Choose how to compare."), "op") from None
+        raise wrong(N_("Choose how to compare."), "op") from None
     if op in WITHOUT_VALUE:
         return Test(field.name, op)
     if op is Operator.BETWEEN:
         low = read_value(field.kind, first(form, "value"), currency, field="value")
         high = read_value(field.kind, first(form, "high"), currency, field="high")
         if low > high:
-            raise _wrong(N_("The upper end is below the lower one."), "high")
+            raise wrong(N_("The upper end is below the lower one."), "high")
         return Test(field.name, op, (low, high))
     values = [value for value in form.get("value", []) if value.strip()]
     if op in WITH_LIST:
         return Test(field.name, op, read_list(field.kind, values, currency, field="value"))
     if field.word.choices and len(values) > 1:
-        raise _wrong(N_("Choose one value, or compare with several."), "value")
+        raise wrong(N_("Choose one value, or compare with several."), "value")
     return Test(field.name, op, read_value(field.kind, values[0] if values else "", currency, field="value"))
-
-
-def read_effect(decision: str, kind: str, form: Posted, currency: str) -> dict[str, Any]:
-    """The effect an effect form describes; the contract's own limits are asked at once."""
-    effect = decision_named(decision).effect(kind)
-    if effect is None:
-        raise _wrong(N_("Choose an effect."), "kind")
-    body: dict[str, Any] = {"kind": kind}
-    for name, field in effect_fields(decision, kind).items():
-        text = first(form, name)
-        if text or not field.optional:
-            body[name] = read_value(field.kind, text, currency, field=name)
-    try:
-        effect.model_validate(body)
-    except ValidationError as error:
-        place = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else "kind"
-        raise _wrong(N_("This value is outside what the effect allows."), place) from None
-    return body
 
 
 def read_window(form: Posted, zone: ZoneInfo) -> Window | None:
@@ -154,14 +132,14 @@ def read_window(form: Posted, zone: ZoneInfo) -> Window | None:
         read_moment(first(form, "until"), zone, field="until"),
     )
     if start is not None and end is not None and end <= start:
-        raise _wrong(N_("The end is not after the beginning."), "until")
+        raise wrong(N_("The end is not after the beginning."), "until")
     weekdays = tuple(sorted({read_number(day, field="weekdays") for day in form.get("weekdays", [])}))
     begin_hour, end_hour = first(form, "hour_from"), first(form, "hour_until")
     hours = None
     if begin_hour or end_hour:
         hours = (read_number(begin_hour, field="hour_from"), read_number(end_hour, field="hour_until"))
         if not (0 <= hours[0] <= 23 and 0 <= hours[1] <= 24) or hours[0] == hours[1]:
-            raise _wrong(N_("Hours run from 0 to 24 and differ."), "hour_until")
+            raise wrong(N_("Hours run from 0 to 24 and differ."), "hour_until")
     if start is None and end is None and not weekdays and hours is None:
         return None
     return Window(from_at=start, until_at=end, zone=None, weekdays=weekdays, hours=hours)
@@ -171,16 +149,16 @@ def read_limit(form: Posted, currency: str) -> RuleLimit:
     """What is counted, how much of it, for whom, in which periods."""
     counts = first(form, "counts")
     if counts not in ("uses", "spend"):
-        raise _wrong(N_("Choose what is counted."), "counts")
+        raise wrong(N_("Choose what is counted."), "counts")
     if counts == "uses":
         most = read_number(first(form, "most"), field="most")
     else:
         most = read_money(first(form, "most"), currency, field="most")
     if most < 0:
-        raise _wrong(N_("The limit cannot be negative."), "most")
+        raise wrong(N_("The limit cannot be negative."), "most")
     zone = first(form, "zone") or None
     if zone is not None and zone not in available_timezones():
-        raise _wrong(N_("Write a time zone such as Asia/Shanghai."), "zone")
+        raise wrong(N_("Write a time zone such as Asia/Shanghai."), "zone")
     per = tuple(one for one in ("buyer", "code", "store") if one in form.get("per", []))
     period = first(form, "period")
     return RuleLimit(
@@ -200,9 +178,10 @@ def read_moment(text: str, zone: ZoneInfo, *, field: str) -> datetime | None:
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        raise _wrong(N_("Write a time such as 2026-11-27 00:00."), field) from None
+        raise wrong(N_("Write a time such as 2026-11-27 00:00."), field) from None
     return read if read.tzinfo else read.replace(tzinfo=zone)
 
 
-def _wrong(message: str, field: str) -> InvalidError:
+def wrong(message: str, field: str) -> InvalidError:
+    """The refusal of one field, for `message` of the catalogue."""
     return InvalidError("rules.input_wrong", message, field=field)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 
 from capabilities.kernel.decision import FieldKind, FieldType, Word, effect_kind, fields_of
-from capabilities.kernel.expression import Operator, Test
+from capabilities.kernel.expression import Operator, Test, aggregate_named
+from rules.condition_sentence import fact_name
 from rules.document import Rule, Window
+from rules.effect_sentence import EffectPhrases
 from rules.vocabulary import EFFECT_NAMES, decision_named, fields_by_name, operator_words
 from web.access.contract import Language
 from web.console.formats import moment, money, rate
@@ -25,7 +27,7 @@ UNITS = {
     "h": N_("o'clock"),
     "%": "%",
     "days": N_("days"),
-    "times": N_("times"),
+    "sets": N_("sets"),
 }
 GRAINS = {"order": N_("the order as a whole"), "line": N_("each line by itself")}
 EXCLUSIVE = {
@@ -61,11 +63,17 @@ class Wording:
 
     def field(self, grain: str, name: str) -> FieldType | None:
         """The declared field; None for one that the contract does not know (any more)."""
-        return fields_by_name(self.decision, grain).get(name)
+        found: FieldType | None = fields_by_name(self.decision, grain).get(name)
+        return found
 
     def field_name(self, grain: str, name: str) -> str:
         found = self.field(grain, name)
-        return self.word(found.word) if found else name
+        if found is None:
+            return name
+        if aggregate_named(name) is None:
+            return self.word(found.word)
+        fields = fields_by_name(self.decision, grain)
+        return fact_name(found, fields, "zh" if self.language is Language.ZH else "en", self.currency)
 
     def operator(self, kind: FieldKind, op: Operator) -> str:
         return self.either(*operator_words(kind, op))
@@ -113,7 +121,7 @@ class Wording:
 
     def effect(self, body: Mapping[str, Any]) -> str:
         """An effect as a phrase; one the console has no phrase for is its name and its fields."""
-        phrase = _PHRASES.get(str(body.get("kind")))
+        phrase = None if self._says_more(body) else _PHRASES.get(str(body.get("kind")))
         said = self.text(phrase, **self._values(body)) if phrase else self._plain_effect(body)
         extra = [
             self.text(text, value=self._field_value(body, name))
@@ -139,10 +147,17 @@ class Wording:
                     whole[name] = info.default
         return {name: self._field_value(whole, name) for name in effect_fields(self.decision, kind)}
 
+    def _says_more(self, body: Mapping[str, Any]) -> bool:
+        """Whether the effect sets what its short phrase does not say."""
+        defaults = {"select": "all", "raises": "never", "partial": "allowed"}
+        return any(
+            body.get(name) not in (None, defaults.get(name))
+            for name in ("select", "raises", "partial", "max_unit_minor", "max_line_minor")
+        )
+
     def _plain_effect(self, body: Mapping[str, Any]) -> str:
-        fields = effect_fields(self.decision, str(body.get("kind")))
-        said = [f"{self.word(f.word)} {self._field_value(body, n)}" for n, f in fields.items() if n in body]
-        return ": ".join(filter(None, (self.effect_name(str(body.get("kind"))), ", ".join(said))))
+        language: Literal["en", "zh"] = "zh" if self.language is Language.ZH else "en"
+        return EffectPhrases(self.decision, language, self.currency, money).say(body)
 
     def window(self, window: Window | None) -> str:
         """When the rule is in force; empty for always."""
