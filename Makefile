@@ -29,7 +29,7 @@ journey: dev ## load a real grocer's year and drive its baskets through the API 
 	@$(RUN) journey $(ARGS)
 
 test: dev ## all tests (ARGS="-k coupon" narrows)
-	@$(RUN) prepare-temporal && $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(RUN) prepare-temporal && $(RUN) prepare-stripe-mock && $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: dev ## formats, types, import contracts, migrations
 	@sh zhongtai/lint.sh

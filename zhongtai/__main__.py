@@ -143,6 +143,15 @@ def prepare_temporal() -> None:
             find_temporal(terminal.say)
 
 
+@app.command(name="prepare-stripe-mock")
+def prepare_stripe_mock() -> None:
+    """Get Stripe's mock server, which tests talk to."""
+    from zhongtai.stripe_mock import find_stripe_mock
+
+    with explained() as terminal:
+        find_stripe_mock(terminal.say)
+
+
 @app.command()
 def demo() -> None:
     """Load the demo's data, and write its keys and accounts to the state folder."""

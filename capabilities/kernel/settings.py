@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     secret_key: str | None = None
     answer_within_s: float = 15.0
     provider_limit_s: float = 3.0
+    stripe_api_key: str | None = None
+    stripe_webhook_secret: str | None = None
+    stripe_api_base: str = "https://api.stripe.com"
     reservation_minutes: int = 15
     api_requests_per_minute: int = 12_000
     """What an API client may ask in a minute unless its own row says otherwise; a sixth of it at once."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.extension import ExtensionPoint
+from capabilities.kernel.settings import settings
+from capabilities.payment.providers import stripe
 from capabilities.payment.providers.protocol import Provider
 from capabilities.payment.providers.simulator import NAME, Simulator, is_simulated
 
-_PROVIDERS: dict[str, Provider] = {NAME: Simulator()}
+_PROVIDERS: dict[str, Provider] = {NAME: Simulator(), stripe.NAME: stripe.Stripe()}
 
 
 def _route(method: str) -> str:
-    """Which provider takes a payment method: the simulator takes `sim_…`."""
+    """Which provider takes a payment method: the simulator takes `sim_…`, Stripe `pm_…` where it is set up."""
     if is_simulated(method):
         return NAME
+    if method.startswith(stripe.PREFIX) and settings().stripe_api_key is not None:
+        return stripe.NAME
     raise InvalidError(
         "payment.method_unknown",
         f"There is no payment method {method!r}.",
