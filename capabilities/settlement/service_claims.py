@@ -15,7 +15,8 @@ from capabilities.settlement.contract import PayoutStatus, TransferStatus
 from capabilities.settlement.models_payout import PayoutBatchRow, PayoutRow, SellerAccountRow, SellerTransferRow
 
 ENDED = (PayoutStatus.PAID.value, PayoutStatus.WITHDRAWN.value)
-UNSENT = (PayoutStatus.PLANNED.value, PayoutStatus.APPROVED.value)
+UNSENT = (PayoutStatus.PLANNED.value, PayoutStatus.APPROVED.value, PayoutStatus.FAILED.value)
+"""What may still be withdrawn: nothing is on its way. A failed payout is one that the bank has refused."""
 
 
 def account_id_of(business: str, seller_id: str, currency: str) -> str:
@@ -52,9 +53,9 @@ def sellers_of(session: Session, *conditions: ColumnElement[bool]) -> list[tuple
 
 
 def take_back_claims(session: Session, reason: str, *conditions: ColumnElement[bool]) -> list[str]:
-    """Withdraw the payouts that these transfers are claimed by, as far as nothing was sent; returns their ids.
+    """Withdraw the payouts that these transfers are claimed by, as far as nothing is on its way; returns their ids.
 
-    The sellers are locked. A payout that was sent goes on: what it lacks is carried into the next.
+    The sellers are locked. A payout that is at the bank goes on: what it lacks is carried into the next.
     """
     claimed = session.scalars(
         select(SellerTransferRow.payout_id)

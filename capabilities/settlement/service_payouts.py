@@ -274,7 +274,7 @@ def give_up(session: Session, payout_id: str, *, reason: str) -> Payout:
     """Withdraw a payout that was not sent, or that the bank has refused; what it claimed is due again."""
     payout = payout_of(session, payout_id)
     lock_sellers(session, payout.business, [(payout.seller_id, payout.currency)])
-    ended = withdraw(session, [payout_id], reason, (*UNSENT, PayoutStatus.FAILED.value))
+    ended = withdraw(session, [payout_id], reason, UNSENT)
     payout = payout_of(session, payout_id)
     if not ended and payout.status is not PayoutStatus.WITHDRAWN:
         raise ConflictError("settlement.payout_sent", f"The payout is {payout.status.value}; it cannot be withdrawn.")
