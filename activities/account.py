@@ -44,7 +44,7 @@ class SaleRequest(Part):
 
     order_id: str
     stored_minor: int = Field(default=0, ge=0)
-    later_minor: LaterMinor = 0
+    later_minor: LaterMinor = None
 
 
 class ReserveSaleResponse(Part):
@@ -58,14 +58,16 @@ def reserve_sale(session: Session, context: StepContext, request: SaleRequest) -
     """Expect what a provider is to pay, and what is due later: pending transfers."""
     order = order_of(session, request.order_id)
     cause = cause_of(order)
-    expected = order.total_minor - request.stored_minor - request.later_minor
+    expected = order.total_minor - request.stored_minor - (request.later_minor or 0)
     if expected < 0:
         raise ConflictError("account.sources_off", f"More is paid for order {order.number} than its total.")
     reserved = []
     if expected:
         reserved.append(cause.transfer("sale.reserved", expected, part="reserved", phase=Phase.PENDING))
     if request.later_minor:
-        later = cause.transfer("sale.due_later", request.later_minor, debit=order.id, part="later", phase=Phase.PENDING)
+        later = cause.transfer(
+            "sale.due_later", (request.later_minor or 0), debit=order.id, part="later", phase=Phase.PENDING
+        )
         reserved.append(later)
     if reserved:
         post_transfers(session, reserved, origin=origin_of(context))
@@ -96,8 +98,10 @@ def post_sale(session: Session, context: StepContext, request: SaleRequest) -> T
     if order.total_minor == 0:
         return TransfersResponse(transfer_ids=())
     cause = cause_of(order)
-    parts = [("reserved", "posted", "sale.reserved", order.total_minor - request.stored_minor - request.later_minor)]
-    parts.append(("later", "later posted", "sale.due_later", request.later_minor))
+    parts = [
+        ("reserved", "posted", "sale.reserved", order.total_minor - request.stored_minor - (request.later_minor or 0))
+    ]
+    parts.append(("later", "later posted", "sale.due_later", request.later_minor or 0))
     postings = [
         TransferRequest(
             id=cause.id_of(posted),

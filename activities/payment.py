@@ -69,7 +69,7 @@ def _first(payments: tuple[Payment, ...]) -> str:
 
 def _intend_authorization(session: Session, context: StepContext, request: AuthorizeRequest) -> Intent:
     order = order_of(session, request.order_id)
-    asked = payments_asked(order, request.method, request.sources, request.later_minor)
+    asked = payments_asked(order, request.method, request.sources, request.later_minor or 0)
     asked = cards_routed(session, context.identity, order, asked)
     if not asked:  # stored value pays all of it
         return Intent(payment_id=payment_id_of(order.id))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from capabilities.payment.contract import MAX_SOURCES, SourceShare
 from capabilities.transaction.contract import PaymentSource
@@ -29,7 +29,7 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-LaterMinor = Annotated[int, BeforeValidator(lambda given: given or 0), Field(ge=0)]
+LaterMinor = Annotated[int | None, Field(ge=0)]
 """What is due later; a checkout that agreed on no terms has nothing, and says nothing."""
 
 
@@ -38,7 +38,7 @@ class StoredRequest(Part):
 
     order_id: str
     sources: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
-    later_minor: LaterMinor = 0
+    later_minor: LaterMinor = None
 
 
 class StoredResponse(Part):
@@ -55,7 +55,7 @@ class AuthorizeRequest(Part):
     order_id: str
     method: str
     sources: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
-    later_minor: LaterMinor = 0
+    later_minor: LaterMinor = None
 
 
 class AuthorizeResponse(Part):

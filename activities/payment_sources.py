@@ -40,7 +40,7 @@ def reserve_stored(session: Session, context: StepContext, request: StoredReques
     if not request.sources:
         return StoredResponse()
     order = order_of(session, request.order_id)
-    asked = payments_asked(order, "", request.sources, request.later_minor)
+    asked = payments_asked(order, "", request.sources, request.later_minor or 0)
     stored = [one for one in asked if _is_stored(one) and one.amount_minor > 0]
     for one in stored:
         reserve_source(session, one, origin=_origin(context))
