@@ -21,6 +21,8 @@ from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.campaigns import ChangeCampaign, CreateCampaign, NewBudget
 from capabilities.marketing.contract import CreateCoupon
 from capabilities.marketing.coupons import CreateLot
+from capabilities.marketing.price_contract import PriceEntry, PriceListTerms, SavePriceList, SetPrices
+from capabilities.marketing.prices import save_price_list, set_prices
 from capabilities.marketing.service import create_coupon
 from capabilities.marketing.service_campaigns import change_campaign, create_campaign
 from capabilities.marketing.service_lots import make_codes, open_lot
@@ -29,7 +31,9 @@ from capabilities.payment.providers.simulator import NAME, Simulator
 from capabilities.transaction.contract import CheckoutLine, CheckoutRequest, ImportOrder, OfferKind
 from capabilities.transaction.models import OrderRow
 from capabilities.transaction.service import import_order
-from capabilities.user.contract import AdmittedBuyer
+from capabilities.user.contract import AdmittedBuyer, DecidedTier, EnrolBuyer, Tier
+from capabilities.user.service import enrol_buyer
+from capabilities.user.tiers import earn_tier, lock_buyer
 from tests.builders import a_business, an_offer, an_open_order, live_rules
 from web.access.audit import record_act
 from workflows.starting import begin_run
@@ -200,3 +204,15 @@ def _stock_up(session: Session) -> None:
     lot = {"business": "retail", "lot_id": "lot", "opens": "SUMMER", "pattern": "S-****-****", "codes": 2}
     open_lot(session, CreateLot.model_validate(lot), "editor")
     make_codes(session, "retail", "lot")
+    _price_and_classify(session)
+
+
+def _price_and_classify(session: Session) -> None:
+    """A price list for who is gold, which the guests of this world are not, and a buyer whom the rules made gold."""
+    terms = PriceListTerms(code="gold", name_en="Gold", name_zh="金卡", currency="CNY", tier="gold")
+    save_price_list(session, SavePriceList(business="retail", terms=terms, reason="test", actor="editor"))
+    price = PriceEntry(sku="tea", unit_price_minor=90_00)
+    set_prices(session, SetPrices(business="retail", code="gold", prices=(price,), reason="test", actor="editor"))
+    enrol_buyer(session, EnrolBuyer(business="retail", id="gold_one", name="Gold One"))
+    row = lock_buyer(session, "retail", "gold_one")
+    earn_tier(session, row, DecidedTier(tier=Tier.GOLD, reason="spent enough"), now(), "system")

@@ -7,7 +7,18 @@ from operator import attrgetter
 
 from sqlalchemy.orm import Session
 
-from zhongtai.verify import ledger, limits, orders, payments, processes, stock_and_coupons
+from zhongtai.verify import (
+    after_sale,
+    ledger,
+    limits,
+    orders,
+    payments,
+    prices,
+    processes,
+    promotions,
+    settlement,
+    stock_and_coupons,
+)
 from zhongtai.verify.checking import Check, InvariantResult
 
 __all__ = ["InvariantResult", "checks", "verify", "verify_each"]
@@ -15,7 +26,18 @@ __all__ = ["InvariantResult", "checks", "verify", "verify_each"]
 
 def checks() -> tuple[Check, ...]:
     """All checks, by the number of their invariant."""
-    found = ledger.CHECKS + payments.CHECKS + orders.CHECKS + stock_and_coupons.CHECKS + limits.CHECKS + processes.CHECKS
+    found = (
+        ledger.CHECKS
+        + payments.CHECKS
+        + orders.CHECKS
+        + stock_and_coupons.CHECKS
+        + limits.CHECKS
+        + processes.CHECKS
+        + settlement.CHECKS
+        + prices.CHECKS
+        + promotions.CHECKS
+        + after_sale.CHECKS
+    )
     return tuple(sorted(found, key=attrgetter("number")))
 
 

@@ -42,6 +42,9 @@ def an_offer(sku: str, price: int, category: str = "food/tea", kind: str = "good
         "currency": "CNY",
         "unit_price_minor": price,
         "list_price_minor": None,
+        "was_minor": None,
+        "lowest_30_days_minor": price,
+        "volume_prices": [],
         "tax_rate_bps": 1300,
         "weight_g": 100,
         "available_units": left,
@@ -167,6 +170,16 @@ def test_the_first_page_shows_what_is_for_sale(browser: Visitor) -> None:
     assert "tea &lt;b&gt;" in page.text
     assert "/products/post" not in page.text
     assert page.headers["content-security-policy"] == POLICY
+
+
+def test_a_reduced_product_is_compared_with_the_lowest_price_before(browser: Visitor, platform: Played) -> None:
+    steps = [{"from_quantity": 6, "unit_price_minor": 75_00}]
+    platform.offers[0] |= {"was_minor": 120_00, "lowest_30_days_minor": 95_00, "volume_prices": steps}
+    page = browser.get("/products/tea").text
+    assert "Lowest price of the 30 days before: ¥95.00" in page
+    assert "<s>¥120.00</s>" in page
+    assert "From 6 pieces ¥75.00 each" in page
+    assert "Lowest price" not in browser.get("/products/cup").text
 
 
 def test_htmx_gets_the_shelf_alone(browser: Visitor) -> None:
