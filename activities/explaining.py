@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -62,15 +63,31 @@ def quote_like(session: Session, quote: Quote, cart: Cart) -> Quote:
     )
 
 
-def _priced_again(session: Session, quote: Quote) -> tuple[list[LiveRelease], PricedCart]:
-    releases = [release_to_decide(session, release_id) for release_id in quote.release_ids]
+def quote_again(
+    session: Session,
+    quote: Quote,
+    *,
+    with_cart: Callable[[Cart], Cart] = lambda cart: cart,
+    without: Collection[str] = (),
+) -> Quote:
+    """A stored quote computed again: of its cart as changed, without some rules of its releases."""
+    releases = [_release_without(release_to_decide(session, one), without) for one in quote.release_ids]
     known = circumstances_of_quote(session, quote.id)
     coupons = _coupons_then(quote, known.get("opens", {}))
-    return releases, run_stages(cart_of(session, quote.id), releases, coupons, allowances_then(known))
+    cart = with_cart(cart_of(session, quote.id))
+    return _finished(run_stages(cart, releases, coupons, allowances_then(known)), quote)
 
 
-def _comes_out_the_same(priced: PricedCart, quote: Quote) -> bool:
-    again = finish(
+def _release_without(release: LiveRelease, rule_ids: Collection[str]) -> LiveRelease:
+    if not rule_ids:
+        return release
+    rules = tuple(rule for rule in release.document.rules if rule.id not in rule_ids)
+    return LiveRelease.of(replace(release.document, rules=rules), release.rule_set_id)
+
+
+def _finished(priced: PricedCart, quote: Quote) -> Quote:
+    """As the quote was finished then: its id, times, releases and version of the arithmetic."""
+    return finish(
         priced.state,
         quote_id=quote.id,
         created_at=quote.created_at,
@@ -80,6 +97,17 @@ def _comes_out_the_same(priced: PricedCart, quote: Quote) -> bool:
         hints=priced.hints,
         algorithm=quote.algorithm,
     )
+
+
+def _priced_again(session: Session, quote: Quote) -> tuple[list[LiveRelease], PricedCart]:
+    releases = [release_to_decide(session, release_id) for release_id in quote.release_ids]
+    known = circumstances_of_quote(session, quote.id)
+    coupons = _coupons_then(quote, known.get("opens", {}))
+    return releases, run_stages(cart_of(session, quote.id), releases, coupons, allowances_then(known))
+
+
+def _comes_out_the_same(priced: PricedCart, quote: Quote) -> bool:
+    again = _finished(priced, quote)
     return quote.algorithm in KNOWN_ALGORITHMS and content_sha256(again) == quote.content_sha256
 
 
