@@ -50,7 +50,7 @@ def void(session: Session, context: StepContext, order: Order) -> tuple[Transfer
     ]
     if not posted:
         return voided
-    back = correct(session, posted, reason=reason("corrected", of="sale.posted"), origin=origin_of(context))
+    back = correct(session, posted, reason=reason("corrected", of="sale.reserved"), origin=origin_of(context))
     return voided + back
 
 

@@ -160,7 +160,6 @@ POSTINGS: Mapping[str, Posting] = _table(
     ("wallet.settles", "cashback", K.MARKETING_EXPENSE, K.BUYER_DEBT, "cashback against what was owed", "返现抵欠款"),
     ("wallet.taken_back", "cashback", K.BUYER_WALLET, K.MARKETING_EXPENSE, "cashback taken back", "收回返现"),
     ("wallet.owed", "cashback", K.BUYER_DEBT, K.MARKETING_EXPENSE, "spent cashback, now owed", "已用返现转为欠款"),
-    ("wallet.deposited", "wallet", K.PROVIDER_CLEARING, K.BUYER_WALLET, "paid into the wallet", "钱包充值"),
     # points: each movement is an exchange pair, points in their own currency and what they are worth in money
     ("points.earned", "points", K.EXCHANGE, K.POINTS, "points earned", "获得积分"),
     ("points.earned_value", "points", K.MARKETING_EXPENSE, K.EXCHANGE, "cost of the points earned", "积分成本"),

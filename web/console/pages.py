@@ -13,6 +13,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 
+from capabilities.account.labels import label
+from capabilities.account.postings import told
 from capabilities.kernel.settings import settings
 from web.access.contract import Language, Theme
 from web.console import formats
@@ -57,6 +59,8 @@ def environment(language: Language) -> Environment:
         rate=formats.rate,
         short_id=formats.short_id,
         word=lambda code: texts.ugettext(word_of(code)),
+        account=lambda kind: label(kind, language),
+        told=lambda reason, names=None: told(reason, language, names),
         say=lambda note: note.say(language) if isinstance(note, Note) else texts.ugettext(note),
     )
     return made
