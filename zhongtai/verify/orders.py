@@ -1,4 +1,4 @@
-"""Invariants 14 to 18 and 33: prices, taxes and shares of orders, to the cent."""
+"""Invariants 14 to 18: prices and taxes of orders, to the cent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from sqlalchemy.orm import Session
 
 from activities.explaining import is_reproduced
 from capabilities.kernel.errors import PlatformError
-from capabilities.settlement.commission import commission_of
-from capabilities.settlement.contract import CommissionRate
 from zhongtai.verify.checking import IMPORTED, Check, Examination, Statement
 
 ORDERS = "SELECT count(*) FROM sales_order WHERE origin <> 'import'"
@@ -19,21 +17,22 @@ QUOTE_LINES = "quote q CROSS JOIN LATERAL jsonb_array_elements(q.body -> 'lines'
 
 ADDS_UP = Statement(
     14,
-    "Lines, delivery, discounts and tax add up to the total",
+    "Lines, delivery, fees, discounts and tax add up to the total",
     ORDERS,
     """
     SELECT 'order ' || o.number || ' says ' || o.total_minor || ', its lines ' || coalesce(s.total, 0)
     FROM sales_order o LEFT JOIN LATERAL (
-        SELECT sum(gross_minor) FILTER (WHERE kind <> 'delivery') AS goods,
+        SELECT sum(gross_minor) FILTER (WHERE kind = 'goods') AS goods,
+               sum(gross_minor) FILTER (WHERE kind = 'fee') AS fee,
                sum(gross_minor) FILTER (WHERE kind = 'delivery') AS delivery,
                sum(discount_minor) AS discount, sum(tax_minor) AS tax, sum(total_minor) AS total
         FROM sales_order_line WHERE order_id = o.id
     ) AS s ON true
     WHERE o.origin <> 'import' AND (
-        (o.goods_gross_minor, o.delivery_minor, o.discount_minor, o.tax_minor, o.total_minor)
-        <> (coalesce(s.goods, 0), coalesce(s.delivery, 0), coalesce(s.discount, 0), coalesce(s.tax, 0),
-            coalesce(s.total, 0))
-        OR o.goods_gross_minor + o.delivery_minor - o.discount_minor
+        (o.goods_gross_minor, o.delivery_minor, o.fee_minor, o.discount_minor, o.tax_minor, o.total_minor)
+        <> (coalesce(s.goods, 0), coalesce(s.delivery, 0), coalesce(s.fee, 0), coalesce(s.discount, 0),
+            coalesce(s.tax, 0), coalesce(s.total, 0))
+        OR o.goods_gross_minor + o.delivery_minor + o.fee_minor - o.discount_minor
             + CASE WHEN o.prices_include_tax THEN 0 ELSE o.tax_minor END <> o.total_minor)
     UNION ALL
     SELECT 'line ' || l.line_id || ' of order ' || o.number || ' does not add up'
@@ -89,9 +88,15 @@ NOT_NEGATIVE = Statement(
     SELECT 'offer ' || business || '/' || sku FROM offer WHERE least(unit_price_minor, floor_price_minor) < 0
     UNION ALL SELECT 'stock of ' || business || '/' || sku FROM stock WHERE least(on_hand, reserved) < 0
     UNION ALL SELECT 'order ' || number FROM sales_order
-        WHERE least(goods_gross_minor, delivery_minor, discount_minor, tax_minor, total_minor) < 0
+        WHERE least(goods_gross_minor, delivery_minor, fee_minor, discount_minor, tax_minor, total_minor) < 0
     UNION ALL SELECT 'line ' || line_id || ' of ' || order_id FROM sales_order_line
-        WHERE least(unit_price_minor, gross_minor, discount_minor, net_minor, tax_minor, total_minor) < 0
+        WHERE least(unit_price_minor, gross_minor, discount_minor, net_minor, tax_minor, total_minor,
+            fulfilled, cancelled, returned, refunded, restocked) < 0
+    UNION ALL SELECT 'refund ' || number FROM refund WHERE least(total_minor, due_minor, fee_minor, unpaid_minor) < 0
+    UNION ALL SELECT 'refund line ' || line_id || ' of ' || refund_id FROM refund_line
+        WHERE least(kept_net_minor, kept_tax_minor, units) < 0
+    UNION ALL SELECT 'seller order ' || number FROM seller_order
+        WHERE least(goods_gross_minor, discount_minor, delivery_minor, fee_minor, tax_minor, total_minor) < 0
     """,
 )
 
@@ -130,73 +135,10 @@ def _priced_again(session: Session) -> Iterator[str | None]:
             yield None if same else f"order {number} comes out otherwise when it is priced again"
 
 
-def _shared_out(session: Session) -> Iterator[str | None]:
-    """Each frozen line: what the rate makes of the base, and the line's untaxed amount as base."""
-    found = session.execute(
-        text("""
-        SELECT c.*, o.number, l.total_minor - l.tax_minor AS untaxed
-        FROM commission_line c JOIN sales_order o ON o.id = c.order_id
-        LEFT JOIN sales_order_line l ON l.order_id = c.order_id AND l.line_id = c.line_id
-        ORDER BY c.id
-        """).execution_options(yield_per=1_000)
-    )
-    for row in found.mappings():
-        rate = CommissionRate(**{name: row[name] for name in CommissionRate.model_fields})
-        again = commission_of(rate, base_minor=row["base_minor"], quantity=row["quantity"])
-        frozen = (row["commission_minor"], row["tax_minor"], row["bounded_by"])
-        whole = row["untaxed"] == row["base_minor"] and (
-            (again.commission_minor, again.tax_minor, again.bounded_by) == frozen
-        )
-        yield None if whole else f"order {row['number']} line {row['line_id']}: the frozen commission is not its rate's"
-
-
-BOOKED = Statement(
-    33,
-    "What is confirmed is shared out in the ledger: sellers, commission, tax, delivery",
-    "SELECT count(*) FROM sales_order WHERE origin <> 'import' AND status = 'confirmed'",
-    """
-    WITH owed AS (
-        SELECT c.order_id, 'seller_payable' AS kind, c.seller_id AS party,
-               sum(c.base_minor - c.commission_minor - c.tax_minor) AS minor
-        FROM commission_line c WHERE c.status = 'frozen' GROUP BY c.order_id, c.seller_id
-        UNION ALL
-        SELECT order_id, 'commission_revenue', '', sum(commission_minor)
-        FROM commission_line WHERE status = 'frozen' GROUP BY order_id
-        UNION ALL
-        SELECT o.id, 'tax_payable', '', o.tax_minor + coalesce((SELECT sum(tax_minor) FROM commission_line c
-            WHERE c.order_id = o.id AND c.status = 'frozen'), 0) FROM sales_order o
-        UNION ALL
-        SELECT order_id, 'delivery_revenue', '', sum(total_minor - tax_minor)
-        FROM sales_order_line WHERE kind = 'delivery' GROUP BY order_id
-    ), booked AS (
-        SELECT t.subject AS order_id, a.kind, a.party,
-               sum(CASE n.side WHEN 'credit' THEN n.amount_minor ELSE -n.amount_minor END) AS minor
-        FROM ledger_entry n JOIN ledger_transfer t ON t.id = n.transfer_id JOIN ledger_account a ON a.id = n.account_id
-        WHERE n.layer = 'posted' GROUP BY t.subject, a.kind, a.party
-    )
-    SELECT 'order ' || o.number || ': ' || w.kind || ' ' || w.party || ' is owed ' || w.minor || ', booked '
-        || coalesce(b.minor, 0)
-    FROM sales_order o JOIN owed w ON w.order_id = o.id
-    LEFT JOIN booked b ON b.order_id = w.order_id AND b.kind = w.kind AND b.party = w.party
-    WHERE o.origin <> 'import' AND o.status = 'confirmed' AND w.minor <> coalesce(b.minor, 0)
-    UNION ALL
-    SELECT 'order ' || o.number || ' left ' || b.minor || ' in transit' FROM sales_order o JOIN booked b
-        ON b.order_id = o.id AND b.kind = 'sales_in_transit' WHERE o.origin <> 'import' AND b.minor <> 0
-    UNION ALL
-    SELECT 'order ' || o.number || ' is ' || o.status || ', and ' || b.kind || ' keeps ' || b.minor
-    FROM sales_order o JOIN booked b ON b.order_id = o.id
-    WHERE o.origin <> 'import' AND o.status IN ('refused', 'cancelled', 'expired') AND b.minor <> 0
-        AND NOT EXISTS (SELECT 1 FROM process_run r WHERE r.id = o.run_id AND r.status <> 'ended')
-    """,
-    left_out=IMPORTED,
-)
-
 CHECKS: tuple[Check, ...] = (
     ADDS_UP,
     ALLOCATED,
     NOT_NEGATIVE,
     TAXED,
     Examination(18, "Priced again with its own cart and releases, an order gives the same bytes", _priced_again),
-    Examination(33, "A frozen commission is its rate's, on the line without tax and discount", _shared_out),
-    BOOKED,
 )

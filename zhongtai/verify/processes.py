@@ -42,7 +42,7 @@ ON_A_LIST = Statement(
     SELECT 'order ' || o.number || ' is ' || o.status || ', and its run is '
         || CASE WHEN r.id IS NULL THEN 'unknown' ELSE 'over' END
     FROM sales_order o LEFT JOIN process_run r ON r.id = o.run_id
-    WHERE o.origin <> 'import' AND (r.id IS NULL OR (r.status = 'ended' AND o.status IN ('placed', 'on_hold')))
+    WHERE o.origin <> 'import' AND o.run_id <> '' AND (r.id IS NULL OR (r.status = 'ended' AND o.status IN ('placed', 'on_hold')))
     """,
     left_out=IMPORTED,
 )

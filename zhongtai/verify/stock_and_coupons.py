@@ -95,7 +95,7 @@ RESERVED = Statement(
     f"""
     SELECT 'order ' || o.number || ' is ' || o.status || ', and its reservation of ' || v.sku || ' is ' || v.status
     FROM reservation v JOIN sales_order o ON o.id = v.order_id
-    WHERE {AT_REST} AND NOT CASE o.status WHEN 'confirmed' THEN v.status = 'committed'
+    WHERE {AT_REST} AND NOT CASE WHEN o.confirmed_at IS NOT NULL THEN v.status = 'committed'
         ELSE v.status IN ('released', 'expired') END
     UNION ALL
     SELECT 'reservation ' || v.id || ' is of no order' FROM reservation v
@@ -107,7 +107,7 @@ RESERVED = Statement(
     ) AS l ON l.order_id = o.id
     JOIN offer f ON f.business = o.business AND f.sku = l.sku AND f.has_stock
     LEFT JOIN reservation v ON v.order_id = o.id AND v.sku = l.sku AND v.status = 'committed'
-    WHERE o.status = 'confirmed' AND o.origin <> 'import'
+    WHERE o.confirmed_at IS NOT NULL AND o.origin <> 'import'
     GROUP BY o.number, l.sku, l.quantity HAVING coalesce(sum(v.quantity), 0) <> l.quantity
     """,  # noqa: S608 - all of it is ours
 )
