@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from capabilities.kernel.errors import InvalidError, MissingError
 from capabilities.kernel.identity import BusinessIdentity
-from capabilities.payment.contract import ChargebackOpened, PaymentEventKind, ProviderEventStatus
+from capabilities.payment.contract import PaymentEventKind, ProviderEventStatus
 from capabilities.payment.extensions import find_provider
 from capabilities.payment.provider_events import Kept, apply_waiting, keep_message
 from capabilities.payment.providers.protocol import ProviderMessage
@@ -71,15 +71,13 @@ def _to_begin(session: Session, kept: Kept) -> ToBegin | None:
     return ToBegin(
         process=CHARGEBACK_PROCESS,
         identity=BusinessIdentity(order.business, order.scenario),
-        input=ChargebackOpened(
-            business=order.business,
-            order_id=order.id,
-            payment_id=payment.id,
-            chargeback_id=effect.reference,
-            amount_minor=effect.amount_minor,
-            currency=payment.currency,
-            reason=effect.reason,
-        ).model_dump(mode="json"),
+        input={
+            "order_id": order.id,
+            "reference": effect.reference,
+            "reason": effect.reason or "",
+            "amount_minor": effect.amount_minor,
+            "fee_minor": 0,
+        },
         key=kept.id,
         actor=f"provider:{payment.provider}",
     )

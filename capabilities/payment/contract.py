@@ -257,18 +257,6 @@ class ProviderEventPage(Contract):
     next_cursor: str | None
 
 
-class ChargebackOpened(Contract):
-    """The input of the process `chargeback`: the buyer's bank took money back. `chargeback_id` is the provider's name of it."""
-
-    business: str
-    order_id: str
-    payment_id: str
-    chargeback_id: str
-    amount_minor: int = Field(gt=0)
-    currency: Currency
-    reason: str | None = None
-
-
 class ProviderStatementLine(Contract):
     """A line of a provider's statement; its fields, in this order, are the columns of the CSV file.
 
