@@ -21,7 +21,7 @@ from capabilities.kernel.database import session_factory, transaction
 from capabilities.kernel.errors import ConflictError
 from capabilities.transaction.contract import OrderStatus
 from capabilities.transaction.queries import find_order
-from workflows import provider_messages
+from workflows import due_dates, provider_messages
 from workflows.starting import Begun, begun_before, send_event, start_process
 
 STARTING_LIMIT = timedelta(seconds=10)
@@ -58,6 +58,7 @@ def jobs() -> list[Job]:
         Job("buyers", BUYERS_EVERY_S, follow),
         Job("webhooks", WEBHOOKS_EVERY_S, send_webhooks),
         Job("cancelled", CANCELLED_EVERY_S, follow_cancelled),
+        Job("dues", due_dates.COLLECT_EVERY_S, due_dates.collect_due),
         Job("provider messages", provider_messages.APPLY_EVERY_S, provider_messages.apply_waiting_messages),
         Job("simulator", provider_messages.POST_EVERY_S, provider_messages.post_simulated_messages),
     ]

@@ -86,6 +86,21 @@ def cancel_schedule(session: Session, order_id: str) -> int:
     return rows_changed(done)
 
 
+def send_again(session: Session, due: Due, *, at: datetime) -> bool:
+    """Put a due's next attempt off, because one begins now; False where somebody else did, or it is not open any more."""
+    done = session.execute(
+        update(DueRow)
+        .where(
+            DueRow.order_id == due.order_id,
+            DueRow.position == due.position,
+            DueRow.status == DueStatus.OPEN.value,
+            DueRow.next_try_at == due.next_try_at,
+        )
+        .values(next_try_at=at)
+    )
+    return rows_changed(done) == 1
+
+
 def claim_dues(
     session: Session,
     order_id: str,

@@ -6,18 +6,21 @@ import uuid
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from temporalio.client import Client
 
 from capabilities.account.contract import AccountKind
 from capabilities.account.queries import trial_balance
+from capabilities.kernel.clock import now
 from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.payment.queries import payments_of_order
 from capabilities.payment.schedule import DueStatus
+from capabilities.payment.schedule_models import DueRow
 from capabilities.payment.schedule_queries import owed_of_order, schedule_of
 from capabilities.transaction.queries import order_of
 from tests.workflows.driving import Sessions, answered, begin, until
-from workflows import starting
+from workflows import due_dates, starting
 from workflows.inputs import typed_input
 from workflows.starting import Begun
 from workflows.worker import load_operations
@@ -158,3 +161,23 @@ async def test_a_declined_deposit_cancels_the_plan(shop: Sessions, client: Clien
     with shop() as session:
         assert order_of(session, body["order_id"]).status == "refused"
         assert {due.status for due in schedule_of(session, body["order_id"])} == {DueStatus.CANCELLED}
+
+
+async def test_what_has_come_due_is_collected_by_itself_once(shop: Sessions, client: Client, worker: None) -> None:
+    _, body = await answered(client, begin(shop, terms="3"))
+    order_id = body["order_id"]
+    with shop.begin() as session:
+        session.execute(
+            update(DueRow).where(DueRow.order_id == order_id, DueRow.position == 1).values(next_try_at=now())
+        )
+    (begun,) = due_dates.begin_collections()
+    assert due_dates.begin_collections() == []
+    await starting.start_process(client, begun)
+    run = await until(shop, begun.run_id, "ended")
+    assert (run.outcome, run.actor) == ("collected", "schedule")
+    with shop() as session:
+        assert [due.status for due in schedule_of(session, order_id)] == [
+            DueStatus.PAID,
+            DueStatus.PAID,
+            DueStatus.OPEN,
+        ]
