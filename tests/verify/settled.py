@@ -76,6 +76,7 @@ def _give_back(session: Session, order_id: str) -> None:
     step(session, "payment.refund_shares", **refund, order_id=order_id, amount_minor=opened.due_minor)
     step(session, "settlement.reverse", **refund)
     step(session, "account.post_refund", **refund)
+    step(session, "marketing.give_back", **refund)
     step(session, "transaction.complete_refund", **refund)
 
 

@@ -6,7 +6,6 @@ import pytest
 import yaml
 from sqlalchemy import text
 
-from tests.verify.settled import settle
 from zhongtai.verify import checks, payments, verify
 
 NUMBERS = [
@@ -21,6 +20,7 @@ NUMBERS = [
     9,
     10,
     11,
+    12,
     13,
     14,
     14,
@@ -50,6 +50,7 @@ NUMBERS = [
     28,
     29,
     29,
+    30,
     31,
     31,
     32,
@@ -68,18 +69,20 @@ NUMBERS = [
     40,
 ]
 
+ELSEWHERE = {29, 34, 35, 36, 37}
+"""Invariants of a world whose sellers were paid, which `test_settlement` builds and breaks."""
+
 
 def broken(session):
     return {result.number: result.broken for result in verify(session) if result.broken}
 
 
 def test_every_invariant_is_checked_on_rows_and_holds(world):
-    settle(world)
     results = verify(world)
 
     assert {result.number: result.broken for result in results if result.broken} == {}
     assert [result.number for result in results] == NUMBERS
-    assert [result.name for result in results if result.rows == 0] == []
+    assert [result.name for result in results if result.rows == 0 and result.number not in ELSEWHERE] == []
 
 
 def test_an_empty_database_breaks_nothing(session):
@@ -125,7 +128,7 @@ def test_a_break_is_found(world, made):
 
 def test_every_number_has_a_break_that_is_found():
     """11 is a property of the fold, for which there is no wrong row; its own test breaks the fold."""
-    assert {made["invariant"] for made in BREAKS} == set(NUMBERS) - {11}
+    assert {made["invariant"] for made in BREAKS} == set(NUMBERS) - {11} - ELSEWHERE
 
 
 def test_a_fold_that_depends_on_the_order_of_arrival_is_found(world, monkeypatch):
