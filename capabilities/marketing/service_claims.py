@@ -37,10 +37,10 @@ class Claims:
 
 def claim(session: Session, order_id: str, quote_id: str, uses: Sequence[LimitUse]) -> Claims:
     """Claim every coupon the quote applied and what it takes of limits, all or nothing; a second call changes nothing."""
+    if not uses:
+        return Claims(service.claim_coupons(session, order_id, quote_id))
     with session.begin_nested():
         coupons = service.claim_coupons(session, order_id, quote_id)
-        if not uses:
-            return Claims(coupons)
         business = quote_of(session, quote_id).business
         return Claims(coupons, service_limits.claim_limits(session, order_id, quote_id, business, uses))
 

@@ -2,16 +2,17 @@
 
 Counters are taken in the order of their ids, slots in the order of their numbers, and nobody who holds a later one waits
 for an earlier one: no deadlocks. Most claims find room in a slot that nobody holds, by one conditional update, and wait
-for nobody. Where no free slot has room, all slots are locked and room is gathered. Nothing here commits.
+for nobody. Where all slots with room are taken it waits for one; where none has room, all slots are locked and room is
+gathered. Nothing here commits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select, text, update
+from sqlalchemy import ColumnElement, TextClause, and_, bindparam, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -34,6 +35,14 @@ TAKE = text(
     " ORDER BY (slot + :turn) % 16 LIMIT 1 FOR UPDATE SKIP LOCKED"
     ") UPDATE limit_counter AS c SET used = used + :amount FROM free"
     " WHERE c.id = :id AND c.slot = free.slot RETURNING c.slot"
+)
+HAS_ROOM = text(
+    "SELECT slot FROM limit_counter WHERE id = :id AND total = :total AND NOT is_over AND most - used >= :amount"
+    " ORDER BY (slot + :turn) % 16 LIMIT 1"
+)
+TAKE_OF = text(
+    "UPDATE limit_counter SET used = used + :amount"
+    " WHERE id = :id AND slot = :slot AND total = :total AND NOT is_over AND most - used >= :amount RETURNING slot"
 )
 GIVE_BACK = text(
     "UPDATE limit_counter SET used = used - :amount, most = most - CASE WHEN is_over THEN :amount ELSE 0 END"
@@ -107,8 +116,30 @@ def take(session: Session, business: str, counter: Counter, amount: int, *, turn
     if counter.is_barred:
         raise _refusal(counter, 0, amount)
     wanted = {"id": counter.id, "total": counter.most, "amount": amount, "turn": turn % 16}
-    slot = session.scalar(TAKE, wanted)
+    if _slots_of(business, counter) == 1:  # the first slot comes first wherever all are locked, so it may be waited for
+        slot = session.scalar(TAKE_OF, wanted | {"slot": 0})
+    else:
+        slot = _try(session, TAKE, wanted)
+        if slot is None and (place := session.scalar(HAS_ROOM, wanted)) is not None:
+            # every slot with room is in somebody's hands: wait for one of them, not for all
+            slot = _try(session, TAKE_OF, wanted | {"slot": place})
     return _gather(session, business, counter, amount, turn) if slot is None else int(slot)
+
+
+def _try(session: Session, statement: TextClause, wanted: Mapping[str, object]) -> int | None:
+    """Take, or hold nothing: a row that has no room any more when its turn comes is locked all the same, and whoever holds
+    one slot must not wait for another. The savepoint lets go of it.
+    """
+    with session.begin_nested() as savepoint:
+        slot: int | None = session.scalar(statement, wanted)
+        if slot is None:
+            savepoint.rollback()
+    return slot
+
+
+def _slots_of(business: str, counter: Counter) -> int:
+    most_slots = counter_slots.for_identity(BusinessIdentity(business))()
+    return slots_for(counter.counts, counter.most, most_slots=most_slots)
 
 
 def _gather(session: Session, business: str, counter: Counter, amount: int, turn: int) -> int:
@@ -131,8 +162,7 @@ def _locked(session: Session, business: str, counter: Counter) -> Slots:
     """All slots, locked in their order; made where there are none."""
     found = _lock_all(session, counter.id)
     if found is None:
-        most_slots = counter_slots.for_identity(BusinessIdentity(business))()
-        begun = fresh(counter.most, slots_for(counter.counts, counter.most, most_slots=most_slots))
+        begun = fresh(counter.most, _slots_of(business, counter))
         rows = [
             {
                 "id": counter.id,
