@@ -108,6 +108,12 @@ def starting_runs(session: Session, *, before: datetime, limit: int) -> list[Pro
     return list(session.scalars(waiting.order_by(ProcessRun.started_at).limit(limit)))
 
 
+def runs_waiting_for(session: Session, event: str, *, limit: int) -> list[ProcessRun]:
+    """Runs that wait for the event, oldest first."""
+    waiting = select(ProcessRun).where(ProcessRun.status == RunStatus.WAITING, ProcessRun.waiting_for == event)
+    return list(session.scalars(waiting.order_by(ProcessRun.started_at).limit(limit)))
+
+
 def _filtered(found: Any, filters: RunFilters) -> Any:
     for column, value in (
         (ProcessRun.business, filters.business),

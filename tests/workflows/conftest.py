@@ -71,6 +71,7 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> hall.Hall:
         hall.BRIEF,
         hall.PARTY,
         hall.INVITED,
+        hall.INVITED,
         hall.NO_RETURN,
     )
     known = {read_yaml(text)["process"]: snapshot(read_yaml(text)) for text in texts}

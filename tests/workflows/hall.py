@@ -281,3 +281,5 @@ steps:
   - tell: { reply: 201, body: { words: other.words } }
   - done: { end: seated }
 """
+
+INVITED = PARTY.replace("process: party", "process: invited").replace("process: tour", "process: asking")

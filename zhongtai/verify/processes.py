@@ -9,6 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from web.access.audit import first_break
+from workflows.language.definition import steps_of
+from workflows.language.snapshot import snapshot_of_text
 from zhongtai.verify.checking import IMPORTED, Check, Examination, Statement
 
 ON_A_LIST = Statement(
@@ -26,6 +28,17 @@ ON_A_LIST = Statement(
     UNION ALL
     SELECT 'run ' || id || ' waits past ' || waiting_until::timestamp(0) || ' UTC' FROM process_run
     WHERE status = 'waiting' AND waiting_until < now() - interval '5 minutes'
+    UNION ALL
+    SELECT 'run ' || r.id || ' waits for an approval that nobody is asked for' FROM process_run r
+    WHERE r.status = 'waiting' AND r.waiting_for = 'approval' AND NOT EXISTS (
+        SELECT 1 FROM process_approval a WHERE a.run_id = r.id AND a.path = r.step)
+    UNION ALL
+    SELECT 'run ' || r.id || ' waits for a part that is over' FROM process_run r
+    WHERE r.status = 'waiting' AND r.waiting_for = 'process' AND r.updated_at < now() - interval '5 minutes'
+        AND NOT EXISTS (SELECT 1 FROM process_run part WHERE part.parent_run_id = r.id AND part.status <> 'ended')
+    UNION ALL
+    SELECT 'run ' || r.id || ' is a part of a run that is unknown' FROM process_run r
+    WHERE r.parent_run_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM process_run p WHERE p.id = r.parent_run_id)
     UNION ALL
     SELECT 'run ' || id || ' is stuck without step or error' FROM process_run
     WHERE status = 'stuck' AND (step IS NULL OR error IS NULL)
@@ -60,7 +73,7 @@ ANSWERED = Statement(
     UNION ALL
     SELECT 'run ' || i.run_id || ' was answered ' || i.answer_status || ', and its order ' || o.number || ' is ' || o.status
     FROM idempotency i JOIN sales_order o ON o.run_id = i.run_id AND o.origin <> 'import'
-    WHERE (i.answer_status = 201 AND o.status <> 'confirmed') OR (i.answer_status >= 400 AND o.status = 'confirmed')
+    WHERE (i.answer_status = 201) <> (o.confirmed_at IS NOT NULL) AND (i.answer_status = 201 OR i.answer_status >= 400)
     UNION ALL
     SELECT 'run ' || i.run_id || ' was answered 201, and has no order' FROM idempotency i
     JOIN process_run r ON r.id = i.run_id AND r.process = 'checkout'
@@ -81,6 +94,23 @@ def _definitions(session: Session) -> Iterator[str | None]:
     """)
     for (sha256,) in session.execute(lost):
         yield f"definition {sha256[:12]} is lost, and runs were started with it"
+    yield from _strangers(session, {row.sha256: row.body for row in found})
+
+
+def _strangers(session: Session, bodies: dict[str, str]) -> Iterator[str]:
+    """A run has done no step that the definition it began with does not have: nothing was published under its feet."""
+    done = text("""
+        SELECT DISTINCT r.definition_sha256, s.path, min(r.id)
+        FROM process_run r JOIN process_step s ON s.run_id = r.id
+        WHERE s.path NOT LIKE 'undo%' AND s.path <> 'interpreter' GROUP BY 1, 2
+    """)
+    known: dict[str, set[str]] = {}
+    for sha256, path, run_id in session.execute(done):
+        if sha256 in bodies and sha256 not in known:
+            steps = steps_of(snapshot_of_text(bodies[sha256]).definition.steps)
+            known[sha256] = {step.name for step in steps}
+        if sha256 in known and path not in known[sha256]:
+            yield f"run {run_id} did {path}, which its definition {sha256[:12]} does not have"
 
 
 TRACED = Statement(
@@ -107,8 +137,19 @@ TRACED = Statement(
     WHERE NOT q.release_ids @> jsonb_build_array(a ->> 'release_id') OR a ->> 'rule_id' IS NULL
     UNION ALL
     SELECT 'order ' || o.number || ' moved money under another run than its own' FROM sales_order o
-    JOIN process_run r ON r.id = o.run_id JOIN ledger_transfer t ON t.subject = o.id
-    WHERE t.correlation_id <> r.correlation_id
+    JOIN ledger_transfer t ON t.subject = o.id
+    WHERE t.actor NOT LIKE 'system%' AND NOT EXISTS (
+        SELECT 1 FROM process_run r WHERE r.correlation_id = t.correlation_id AND (r.id = o.run_id OR r.subject = o.id))
+    UNION ALL
+    SELECT 'refund ' || number || ' does not say who asked or decided, or why' FROM refund
+    WHERE trim(requested_by) = '' OR (kind <> 'chargeback' AND trim(reason) = '' AND requested_by NOT LIKE 'api:%')
+        OR (status IN ('approved', 'processing', 'succeeded', 'refused', 'reversed') AND coalesce(trim(decided_by), '') = '')
+    UNION ALL
+    SELECT 'payout batch ' || id || ' was approved by whoever planned it' FROM payout_batch WHERE approved_by = planned_by
+    UNION ALL
+    SELECT 'approval ' || id || ' was decided without a name or a reason, or by whoever asked' FROM process_approval
+    WHERE decision IS NOT NULL AND (coalesce(trim(decided_by), '') = '' OR coalesce(trim(reason), '') = ''
+        OR decided_by = asked_by OR decided_at IS NULL)
     """,
 )
 
