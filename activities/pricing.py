@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from activities.buyer_points import with_points
 from activities.catalogue import StepContext, operation
 from activities.explaining import explain_quote
+from activities.gifts import with_gifts
 from activities.limits import circumstances_of, within_limits
 from activities.prices import repricing
 from activities.stage_loop import run_stages
@@ -162,6 +163,7 @@ def _priced(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer | 
     release = live_release(session, DECISION, identity)
     releases = [] if release is None else [release]
     cart = with_points(session, _cart(session, checkout, admitted), releases)
+    cart = with_gifts(session, cart, releases, checkout.gift_choices)
     coupons = coupon_states(session, checkout.business, checkout.coupon_codes, cart.at, buyer_id=admitted.buyer_id)
     valid_for = timedelta(minutes=quote_minutes.for_identity(identity)())
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from capabilities.kernel.money import Currency
 from capabilities.transaction.after_sale import Contract as Contract
@@ -67,8 +67,11 @@ class CheckoutRequest(Contract):
     currency: Currency
     country: str = Field(default="CN", pattern=r"^[A-Z]{2}$")
     buyer_id: str | None = Field(default=None, max_length=64)
-    lines: tuple[CheckoutLine, ...] = Field(min_length=1, max_length=MAX_LINES)
     delivery_sku: Sku | None = None
+    draft_id: str | None = Field(default=None, max_length=64)
+    """The draft order this checkout places: a saved cart, an operator's offer, or the new goods of an exchange."""
+    lines: tuple[CheckoutLine, ...] = Field(max_length=MAX_LINES, json_schema_extra={"minItems": 1})
+    """None only where a draft adds nothing but another delivery to an order."""
     coupon_codes: tuple[Code, ...] = Field(default=(), max_length=20)
     payment_method: str = Field(default="sim_ok", max_length=64)
     payments: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
@@ -77,10 +80,17 @@ class CheckoutRequest(Contract):
     """The payment terms the buyer asked for, such as `deposit`; rules decide on them. None: all is paid at once."""
     expected_total_minor: int | None = Field(default=None, ge=0)
     quote_id: str | None = Field(default=None, max_length=64)
-    draft_id: str | None = Field(default=None, max_length=64)
-    """The draft order this checkout places: a saved cart, an operator's offer, or the new goods of an exchange."""
     attributes: dict[Code, AttributeText] = Field(default_factory=dict, max_length=40)
+    gift_choices: dict[Code, Sku] = Field(default_factory=dict, max_length=20)
+    """Of gifts that leave a choice: the sku the buyer chose, by the id of the rule that gives it."""
     """Address and the like: carried on the order, read by nobody here."""
+
+    @field_validator("lines")
+    @classmethod
+    def _something_is_asked(cls, lines: tuple[CheckoutLine, ...], info: ValidationInfo) -> tuple[CheckoutLine, ...]:
+        if not lines and not (info.data.get("draft_id") and info.data.get("delivery_sku")):
+            raise ValueError("Name at least one line.")
+        return lines
 
     @model_validator(mode="after")
     def _sources_go_together(self) -> CheckoutRequest:
