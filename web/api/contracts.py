@@ -113,6 +113,11 @@ class CheckoutBody(QuoteBody):
         description="Several sources instead of `payment_method`: their amounts add up to the total.",
         examples=[[]],
     )
+    terms: Annotated[str, StringConstraints(min_length=1, max_length=40), Plain] | None = Field(
+        default=None,
+        description="Payment terms the buyer asks for, such as `deposit`; rules decide on them. Left out: all at once.",
+        examples=[None],
+    )
 
     @model_validator(mode="after")
     def _sources_go_together(self) -> CheckoutBody:
@@ -128,6 +133,7 @@ class CheckoutBody(QuoteBody):
                     "expected_total_minor": self.expected_total_minor,
                     "quote_id": self.quote_id,
                     "payments": tuple(source.as_source() for source in self.payments),
+                    "terms": self.terms,
                 }
             )
         )

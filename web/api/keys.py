@@ -30,6 +30,8 @@ OPERATIONS = {
     "processes.read": "Read how far a process has come",
     "offers.read": "Read what is for sale",
     "buyers.read": "Read the buyers of the business",
+    "dues.collect": "Collect what is due of an order, from a card",
+    "dues.take_cash": "Tell that cash was taken on delivery",
     "events.read": "Read what has happened, as a feed",
 }
 """What a key may be allowed to do; the scopes of the API."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from web.api.checkouts import router as checkouts
 from web.api.contracts import Problem
+from web.api.dues import router as dues
 from web.api.events import router as events
 from web.api.offers import router as offers
 from web.api.orders import router as orders
@@ -29,6 +30,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "quotes", "description": "What a cart would cost, and why. Binds nobody."},
     {"name": "checkouts", "description": "Buying a cart: one request, one answer, never twice."},
     {"name": "orders", "description": "Orders, and why they cost what they cost."},
+    {"name": "dues", "description": "What of an order is due later, and paying it."},
     {"name": "processes", "description": "How far a checkout has come."},
     {"name": "offers", "description": "What is for sale."},
     {"name": "buyers", "description": "Who may buy."},
@@ -44,5 +46,5 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(responses=_PROBLEMS)
-for part in (quotes, checkouts, orders, processes, offers, events, reference, provider_webhooks):
+for part in (quotes, checkouts, orders, dues, processes, offers, events, reference, provider_webhooks):
     router.include_router(part)

@@ -127,6 +127,8 @@ async def test_a_key_may_do_only_what_it_was_issued_for(
         "offers.read": ("GET", "/offers"),
         "buyers.read": ("GET", "/buyers"),
         "events.read": ("GET", "/events"),
+        "dues.collect": ("POST", "/orders/ord_1/collections"),
+        "dues.take_cash": ("POST", "/orders/ord_1/cash"),
     }
     method, path = requests[operation]
     body = a_cart() if method == "POST" else None

@@ -1,0 +1,74 @@
+"""Payment plans over HTTP: agreed on in the checkout, read, paid early, taken in cash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from tests.web.api.conftest import a_cart, keyed
+from zhongtai.demo_rules import publish_demo_rules
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+def a_rule(number: int, plan: str, effect: dict[str, Any]) -> dict[str, Any]:
+    when = {"field": "order.plan", "op": "eq", "value": plan}
+    return {"id": f"r_{number}", "name": plan, "grain": "order", "stage": 10, "when": when, "effects": [effect]}
+
+
+@pytest.fixture(autouse=True)
+def plans(placed: sessionmaker[Session]) -> None:
+    rules = [a_rule(1, "3", {"kind": "instalments", "count": 3}), a_rule(2, "cash", {"kind": "on_delivery"})]
+    document = {"decision": "payment.terms", "name": {"en": "Plans", "zh": "付款方案"}, "rules": rules}
+    with placed.begin() as session:
+        publish_demo_rules(session, [{"business": "retail", "document": document}])
+
+
+async def test_a_plan_is_agreed_on_read_and_paid_early_once(shop: httpx.AsyncClient) -> None:
+    receipt = (await shop.post("/checkouts", json=a_cart(terms="3"), headers=keyed())).json()
+    path = f"/orders/{receipt['order_id']}"
+    plan = (await shop.get(f"{path}/dues")).json()
+    assert [(due["status"], due["amount_minor"]) for due in plan["dues"]] == [
+        ("paid", 73_34),
+        ("open", 73_33),
+        ("open", 73_33),
+    ]
+    assert plan["owed_minor"] == 146_66
+
+    paid = await shop.post(f"{path}/collections", json={}, headers=keyed("early"))
+    assert (paid.status_code, paid.json()["paid_minor"], paid.json()["positions"]) == (201, 146_66, [1, 2])
+    again = await shop.post(f"{path}/collections", json={}, headers=keyed("early"))
+    assert again.content == paid.content
+    other = await shop.post(f"{path}/collections", json={"positions": [1]}, headers=keyed("other"))
+    assert (other.status_code, other.json()["code"]) == (409, "payment.due_not_open")
+    assert (await shop.get(f"{path}/dues")).json()["owed_minor"] == 0
+
+
+async def test_another_card_may_be_declined_and_the_due_stays_open(shop: httpx.AsyncClient) -> None:
+    receipt = (await shop.post("/checkouts", json=a_cart(terms="3"), headers=keyed())).json()
+    path = f"/orders/{receipt['order_id']}"
+    body = {"positions": [1], "payment_method": "sim_declined"}
+    answer = await shop.post(f"{path}/collections", json=body, headers=keyed("no"))
+    assert (answer.status_code, answer.json()["code"]) == (402, "payment.declined")
+    assert (await shop.get(f"{path}/dues")).json()["owed_minor"] == 146_66
+
+
+async def test_the_courier_tells_that_cash_was_taken(shop: httpx.AsyncClient) -> None:
+    receipt = (await shop.post("/checkouts", json=a_cart(terms="cash"), headers=keyed())).json()
+    path = f"/orders/{receipt['order_id']}"
+    assert [due["when"] for due in (await shop.get(f"{path}/dues")).json()["dues"]] == ["on_delivery"]
+    taken = await shop.post(f"{path}/cash", headers=keyed("cash"))
+    assert (taken.status_code, taken.json()["paid_minor"]) == (201, 220_00)
+
+
+async def test_orders_of_others_have_no_dues_here(web: httpx.AsyncClient, foreign_key: str, key: str) -> None:
+    web.headers["authorization"] = f"Bearer {key}"
+    receipt = (await web.post("/checkouts", json=a_cart(terms="3"), headers=keyed())).json()
+    web.headers["authorization"] = f"Bearer {foreign_key}"
+    path = f"/orders/{receipt['order_id']}"
+    assert (await web.get(f"{path}/dues")).status_code == 404
+    assert (await web.post(f"{path}/collections", json={}, headers=keyed("x"))).status_code == 404
+    assert (await web.post(f"{path}/cash", headers=keyed("x"))).status_code == 404
