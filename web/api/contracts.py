@@ -113,6 +113,12 @@ class CheckoutBody(QuoteBody):
         description="Several sources instead of `payment_method`: their amounts add up to the total.",
         examples=[[]],
     )
+    attributes: dict[Name, Annotated[str, StringConstraints(max_length=500), Plain]] = Field(
+        default_factory=dict,
+        max_length=40,
+        description="Address and the like, carried on the order; `begins_on` is the day of what is bought.",
+        examples=[{"recipient": "Li Na", "begins_on": "2027-02-01"}],
+    )
     terms: Annotated[str, StringConstraints(min_length=1, max_length=40), Plain] | None = Field(
         default=None,
         description="Payment terms the buyer asks for, such as `deposit`; rules decide on them. Left out: all at once.",
@@ -134,6 +140,7 @@ class CheckoutBody(QuoteBody):
                     "quote_id": self.quote_id,
                     "payments": tuple(source.as_source() for source in self.payments),
                     "terms": self.terms,
+                    "attributes": self.attributes,
                 }
             )
         )
