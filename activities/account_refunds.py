@@ -52,7 +52,8 @@ def post_refund(session: Session, context: StepContext, request: PostRefundReque
     requests += _given(session, order, refund, cause)
     if not requests:
         return TransfersResponse(transfer_ids=())
-    return made_by(post_transfers(session, requests, origin=origin_of(context)))
+    made = post_transfers(session, requests, origin=origin_of(context))
+    return TransfersResponse(transfer_ids=tuple(sorted(one.id for one in made)))
 
 
 @operation("account.reverse_refund", en="Take the posted refund back", zh="冲销退款记账")
@@ -177,9 +178,11 @@ def _to_sources(
 def _posted(session: Session, refund: Refund) -> tuple[str, ...]:
     """What this refund has posted: its transfers say which refund they are of."""
     return tuple(
-        one.id
-        for one in transfers_of(session, refund.order_id)
-        if one.phase is Phase.SINGLE
-        and one.corrects_id is None
-        and read_reason(one.reason).parameters.get("refund") == refund.id
+        sorted(
+            one.id
+            for one in transfers_of(session, refund.order_id)
+            if one.phase is Phase.SINGLE
+            and one.corrects_id is None
+            and read_reason(one.reason).parameters.get("refund") == refund.id
+        )
     )
