@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,8 +27,12 @@ from capabilities.marketing.prices import save_price_list, set_prices
 from capabilities.marketing.service import create_coupon
 from capabilities.marketing.service_campaigns import change_campaign, create_campaign
 from capabilities.marketing.service_lots import make_codes, open_lot
+from capabilities.payment.contract import PaymentEventKind, ProviderEventStatus
 from capabilities.payment.extensions import _PROVIDERS
+from capabilities.payment.provider_events import keep_message
+from capabilities.payment.providers.protocol import ProviderEffect, ProviderMessage
 from capabilities.payment.providers.simulator import NAME, Simulator
+from capabilities.payment.queries import payment_of_order
 from capabilities.transaction.contract import CheckoutLine, CheckoutRequest, ImportOrder, OfferKind
 from capabilities.transaction.models import OrderRow
 from capabilities.transaction.service import import_order
@@ -135,6 +140,7 @@ def _build(session: Session) -> None:
     _stock_up(session)
     shop = Shop(session)
     order_id = shop.sell("k1", "SPRING")
+    _told_by_provider(session, order_id)
     shop.sell("k2", method="sim_declined")
     shop.sell("k3", "SPRING", method="sim_declined")
     shop.sell("k4", "FREE")
@@ -176,6 +182,31 @@ def _build(session: Session) -> None:
         )
     )
     session.flush()
+
+
+def _told_by_provider(session: Session, order_id: str) -> None:
+    """The provider tells by itself, a moment later, what we have asked it."""
+    payment = payment_of_order(session, order_id)
+    assert payment is not None
+    (granted,) = [event for event in payment.events if event.kind is PaymentEventKind.AUTHORIZATION_SUCCESS]
+    effect = ProviderEffect(
+        kind=granted.kind,
+        reference=granted.reference,
+        amount_minor=granted.amount_minor,
+        currency=payment.currency,
+        occurred_at=granted.occurred_at + timedelta(seconds=1),
+    )
+    message = ProviderMessage(
+        provider=payment.provider,
+        message_id="msg_1",
+        type="authorization.succeeded",
+        occurred_at=effect.occurred_at,
+        body_sha256="0" * 64,
+        business=payment.business,
+        payment_ref=payment.id,
+        effect=effect,
+    )
+    assert keep_message(session, message).status is ProviderEventStatus.APPLIED
 
 
 def _stock_up(session: Session) -> None:
