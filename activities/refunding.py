@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from activities.explaining import quote_like
+from activities.pricing import price_cart
 from activities.stage_loop import options_of
 from capabilities.kernel.business import business_of
 from capabilities.kernel.clock import now
 from capabilities.kernel.identity import BusinessIdentity
-from capabilities.marketing.contract import Quote, QuoteLine
+from capabilities.marketing.contract import PROMOTIONS, Quote, QuoteLine
 from capabilities.marketing.queries import cart_of, find_quote
 from capabilities.payment.contract import Payment
 from capabilities.payment.queries import payments_of_order
@@ -47,15 +48,24 @@ from capabilities.transaction.refunding import (
     refund_units,
     refused_too_much,
 )
-from rules.queries import release_to_decide
+from rules.queries import live_release, release_to_decide
 
 WHOLE_BPS = 10_000
 
 
 def preview_refund(
-    session: Session, order: Order, request: RefundRequest, *, fee_bps: int = 0, fee_minor: int = 0
+    session: Session,
+    order: Order,
+    request: RefundRequest,
+    *,
+    fee_bps: int = 0,
+    fee_minor: int = 0,
+    by_todays_rules: bool = False,
 ) -> RefundPreview:
-    """What the request gives back now. Reads only; whoever opens the refund locks the order first and asks again."""
+    """What the request gives back now. Reads only; whoever opens the refund locks the order first and asks again.
+
+    `by_todays_rules` prices what is kept by the rules that are live now instead of the order's own.
+    """
     units = require_refundable(session, order, request)
     quote = find_quote(session, order.quote_id)
     kept = kept_lines(session, order, _adjustments(quote))
@@ -64,14 +74,11 @@ def preview_refund(
     if request.amount_minor is not None:
         lines = refund_amount(kept, request.amount_minor, prices_include_tax=inclusive)
     else:
-        after_return = _declared(session, quote)
-        lines = refund_units(
-            kept,
-            units,
-            prices_include_tax=inclusive,
-            after_return=after_return,
-            repriced=_repriced(session, quote, kept, units) if after_return != "keep" and quote is not None else None,
-        )
+        after_return = "re_evaluate" if by_todays_rules else _declared(session, quote)
+        repriced = None
+        if after_return != "keep" and quote is not None:
+            repriced = _repriced(session, quote, kept, units, by_todays_rules=by_todays_rules)
+        lines = refund_units(kept, units, prices_include_tax=inclusive, after_return=after_return, repriced=repriced)
     total = sum(line.total_minor for line in lines)
     preview = _with_money(session, order, request, kept, lines, total, (fee_bps, fee_minor))
     preview = preview.model_copy(update={"after_return": after_return})
@@ -166,7 +173,12 @@ def _declared(session: Session, quote: Quote | None) -> AfterReturn:
 
 
 def _repriced(
-    session: Session, quote: Quote, kept: tuple[KeptLine, ...], units: Mapping[str, int]
+    session: Session,
+    quote: Quote,
+    kept: tuple[KeptLine, ...],
+    units: Mapping[str, int],
+    *,
+    by_todays_rules: bool,
 ) -> dict[str, LineAmounts]:
     """What the goods that stay cost alone, by line; empty where none stay."""
     stays = {line.line_id: line.units - units.get(line.line_id, 0) for line in kept if line.kind == GOODS}
@@ -176,7 +188,12 @@ def _repriced(
     )
     if not lines:
         return {}
-    alone = quote_like(session, quote, cart.model_copy(update={"lines": lines}))
+    stay = cart.model_copy(update={"lines": lines})
+    if by_todays_rules:
+        live = live_release(session, PROMOTIONS.name, BusinessIdentity(cart.business, cart.scenario))
+        alone = price_cart(stay.model_copy(update={"at": now()}), [] if live is None else [live])
+    else:
+        alone = quote_like(session, quote, stay)
     return {
         line.id: LineAmounts(
             net_minor=line.net_minor,

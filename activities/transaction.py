@@ -205,27 +205,27 @@ def _event(order: Order, context: StepContext) -> dict[str, str | int | None]:
 
 def _command(context: StepContext, request: OpenRequest, quote: Quote) -> OpenOrder:
     """The quote in transaction's own words."""
-    checkout = request.checkout
+    return order_as_quoted(request.checkout, quote, run_id=context.run_id, buyer_id=request.buyer.buyer_id)
+
+
+def order_as_quoted(checkout: CheckoutRequest, quote: Quote, *, run_id: str, buyer_id: str | None) -> OpenOrder:
+    """An order, or a draft without a run, as its quote prices it."""
     shared = ("quantity", "unit_price_minor", "gross_minor", "discount_minor", "net_minor")
     taxes = ("tax_rate_bps", "tax_minor", "total_minor")
+    totals = ("goods_gross_minor", "discount_minor", "delivery_minor", "fee_minor", "tax_minor", "total_minor")
     return OpenOrder(
-        run_id=context.run_id,
+        run_id=run_id,
         business=checkout.business,
         scenario=checkout.scenario,
         channel=checkout.channel,
         country=checkout.country,
-        buyer_id=request.buyer.buyer_id,
+        buyer_id=buyer_id,
         currency=quote.currency,
         prices_include_tax=quote.prices_include_tax,
         quote_id=quote.id,
-        goods_gross_minor=quote.goods_gross_minor,
-        discount_minor=quote.discount_minor,
-        delivery_minor=quote.delivery_minor,
-        fee_minor=quote.fee_minor,
         draft_id=checkout.draft_id,
         attributes=checkout.attributes,
-        tax_minor=quote.tax_minor,
-        total_minor=quote.total_minor,
+        **{name: getattr(quote, name) for name in totals},
         lines=tuple(
             OpenOrderLine(
                 line_id=line.id,

@@ -359,3 +359,21 @@ class SellerOrder(Contract):
     total_minor: int
     sources: tuple[SourceShare, ...] = ()
     fulfilment: FulfilmentStatus
+
+
+# --- how an open order ends --------------------------------------------------------------------------------------
+
+
+class ConfirmOrder(Contract):
+    """Confirm an order whose payment is captured; `payment_id` is None where nothing had to be paid."""
+
+    order_id: str
+    payment_id: str | None = None
+
+
+class CloseOrder(Contract):
+    """End an order that will not be confirmed. A cancellation says so; otherwise it is refused, or expired with its holds."""
+
+    order_id: str
+    reason: str | None = None
+    is_cancelled: bool = False

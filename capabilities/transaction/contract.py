@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from capabilities.kernel.money import Currency
+from capabilities.transaction.after_sale import CloseOrder as CloseOrder
+from capabilities.transaction.after_sale import ConfirmOrder as ConfirmOrder
 from capabilities.transaction.after_sale import Contract as Contract
 from capabilities.transaction.after_sale import Disposition as Disposition
 from capabilities.transaction.after_sale import Fulfilment as Fulfilment
@@ -69,21 +71,21 @@ class CheckoutRequest(Contract):
     buyer_id: str | None = Field(default=None, max_length=64)
     delivery_sku: Sku | None = None
     draft_id: str | None = Field(default=None, max_length=64)
-    """The draft order this checkout places: a saved cart, an operator's offer, or the new goods of an exchange."""
+    """The draft order this checkout places."""
     lines: tuple[CheckoutLine, ...] = Field(max_length=MAX_LINES, json_schema_extra={"minItems": 1})
     """None only where a draft adds nothing but another delivery to an order."""
     coupon_codes: tuple[Code, ...] = Field(default=(), max_length=20)
     payment_method: str = Field(default="sim_ok", max_length=64)
     payments: tuple[PaymentSource, ...] = Field(default=(), max_length=MAX_SOURCES)
-    """Several sources, in their order; empty means `payment_method` alone."""
+    """Several sources, in their order; none: `payment_method` alone."""
     terms: str | None = Field(default=None, max_length=40)
     """The payment terms the buyer asked for, such as `deposit`; rules decide on them. None: all is paid at once."""
     expected_total_minor: int | None = Field(default=None, ge=0)
     quote_id: str | None = Field(default=None, max_length=64)
     attributes: dict[Code, AttributeText] = Field(default_factory=dict, max_length=40)
+    """Address and the like: carried on the order, read by nobody here."""
     gift_choices: dict[Code, Sku] = Field(default_factory=dict, max_length=20)
     """Of gifts that leave a choice: the sku the buyer chose, by the id of the rule that gives it."""
-    """Address and the like: carried on the order, read by nobody here."""
 
     @field_validator("lines")
     @classmethod
@@ -386,18 +388,3 @@ class ImportOrder(OpenOrder):
     """An order of the past: confirmed when placed, no payment, no stock. `run_id` is the order's key where it came from."""
 
     placed_at: datetime
-
-
-class ConfirmOrder(Contract):
-    """Confirm an order whose payment is captured; `payment_id` is None where nothing had to be paid."""
-
-    order_id: str
-    payment_id: str | None = None
-
-
-class CloseOrder(Contract):
-    """End an order that will not be confirmed. A cancellation says so; otherwise it is refused, or expired with its holds."""
-
-    order_id: str
-    reason: str | None = None
-    is_cancelled: bool = False

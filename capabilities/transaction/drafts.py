@@ -106,3 +106,12 @@ def _rewrite(session: Session, known: Order, priced: OpenOrder, also: dict[str, 
     found = find_order(session, known.id)
     assert found is not None  # noqa: S101 - it is locked by us; this tells the type checker
     return found
+
+
+def change_attributes(session: Session, order: Order, attributes: dict[str, str]) -> Order:
+    """Address and the like: those named are changed, an empty one is taken away."""
+    left = {name: value for name, value in (order.attributes | attributes).items() if value}
+    session.execute(update(OrderRow).where(OrderRow.id == order.id).values(attributes=left))
+    changed = order.model_copy(update={"attributes": left})
+    keep_order(session, changed)
+    return changed

@@ -115,6 +115,11 @@ def receive_return(
     return once(session, order, kind="receive_return", key=key, request=asked, actor=actor, answer_type=Return, act=act)
 
 
+def name_exchange(session: Session, return_id: str, draft_id: str) -> None:
+    """Which order goes out instead of what comes back."""
+    session.execute(update(ReturnRow).where(ReturnRow.id == return_id).values(exchange_order_id=draft_id))
+
+
 def refuse_return(session: Session, return_id: str, *, reason: str) -> tuple[Return, bool]:
     """Nothing may come back."""
     return _moved(session, return_id, REFUSED, reason)
