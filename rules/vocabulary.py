@@ -12,7 +12,7 @@ from typing import Any
 
 from capabilities.kernel.decision import Decision, FieldKind, FieldType, Word, decisions, effect_kind, fields_of
 from capabilities.kernel.errors import MissingError
-from capabilities.kernel.expression import Operator, aggregate_named
+from capabilities.kernel.expression import Aggregate, Operator, aggregate_named
 from rules.document import RuleSetDocument
 
 _COMPARING = (
@@ -234,16 +234,39 @@ def fields_by_name(decision: str, grain: str) -> Fields:
 @lru_cache(maxsize=200)
 def fact_words(decision: str, grain: str) -> tuple[FactWord, ...]:
     """The words of a decision's grain, in the contract's order."""
-    return tuple(
-        FactWord(
-            field.name,
-            *GROUP_WORDS.get(field.name.split(".")[0], (field.name.split(".")[0].title(), field.name.split(".")[0])),
-            kind=field.kind,
-            word=field.word,
-            optional=field.optional,
-            operators=tuple(OperatorWord(op, *operator_words(field.kind, op)) for op in operators_for(field)),
-        )
-        for field in fields_by_name(decision, grain).values()
+    return tuple(word_of(field) for field in fields_by_name(decision, grain).values())
+
+
+AGGREGATES_OFFERED = (
+    Aggregate("count"),
+    Aggregate("others"),
+    Aggregate("sum", field="line.quantity"),
+    Aggregate("sum", field="line.net_minor"),
+    Aggregate("min", field="line.unit_price_minor"),
+    Aggregate("max", field="line.unit_price_minor"),
+)
+"""Facts over lines an editor offers, for all lines; which lines are meant is said beside them."""
+
+
+def aggregate_words(decision: str, grain: str, text: str = "") -> list[FactWord]:
+    """The words over lines that the text may mean; none where the decision knows no lines."""
+    fields = fields_by_name(decision, grain)
+    found = [word_of(fields[one.name]) for one in AGGREGATES_OFFERED if fields.get(one.name) is not None]
+    return [word for word in found if word.matches(text.strip())]
+
+
+def word_of(field: FieldType) -> FactWord:
+    """A field as an editor shows it."""
+    is_aggregate = aggregate_named(field.name) is not None
+    group = field.name.split(".")[0]
+    names = ("Lines together", "各行合计") if is_aggregate else GROUP_WORDS.get(group, (group.title(), group))
+    return FactWord(
+        field.name,
+        *names,
+        kind=field.kind,
+        word=field.word,
+        optional=field.optional,
+        operators=tuple(OperatorWord(op, *operator_words(field.kind, op)) for op in operators_for(field)),
     )
 
 

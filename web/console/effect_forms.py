@@ -9,8 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from capabilities.kernel.decision import FieldKind, FieldType
-from capabilities.kernel.expression import Condition, Group, Join, Operator, Test, condition_from_json
+from capabilities.kernel.decision import FieldKind, FieldType, Word
+from capabilities.kernel.expression import (
+    Condition,
+    Group,
+    Join,
+    Operator,
+    Test,
+    aggregate_named,
+    condition_from_json,
+    condition_to_json,
+)
 from capabilities.kernel.money import minor_unit_digits
 from rules.condition_sentence import condition_sentence
 from rules.vocabulary import OPERATOR_WORDS, decision_named, fields_by_name
@@ -207,6 +216,16 @@ def test_rows(
             )
         )
     return tuple(rows)
+
+
+def where_field(name: str, wording: Wording, typed: Typed, errors: Mapping[str, str]) -> FieldView | None:
+    """Which lines a fact over lines means; None for any other fact."""
+    aggregate = aggregate_named(name)
+    if aggregate is None:
+        return None
+    word = Word("of the lines where", "符合以下条件的行", "Blank: of all lines", "留空表示所有行")
+    field = FieldType("where", FieldKind.SELECTOR, word, optional=True)
+    return _selector(field, "where", condition_to_json(aggregate.where), wording, typed, errors)
 
 
 def _given(typed: Typed, name: str, stored: str) -> str:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from capabilities.kernel.decision import FieldKind, FieldType
 from capabilities.kernel.errors import InvalidError
-from capabilities.kernel.expression import Operator, Test, condition_to_json
+from capabilities.kernel.expression import (
+    ALWAYS,
+    Operator,
+    Test,
+    aggregate_named,
+    condition_from_json,
+    condition_to_json,
+)
 from rules.vocabulary import decision_named, fields_by_name, operators_for
 from web.console.effect_forms import SELECTING, typed_rows
 from web.console.rule_input import Posted, first, read_list, read_test, read_value, wrong
@@ -88,6 +96,16 @@ def _read_rows(decision: str, field: FieldType, form: Posted, currency: str, pla
         if row:
             found.append(row)
     return found
+
+
+def over_lines(decision: str, test: Test, form: Posted, currency: str) -> Test:
+    """A test of a fact over lines, of the lines the form selects; any other test stays what it is."""
+    aggregate = aggregate_named(test.field)
+    if aggregate is None or "where.kept" in form:
+        return test
+    where = read_selector(decision, form, currency, "where")
+    selected = replace(aggregate, where=ALWAYS if where is None else condition_from_json(where))
+    return Test(selected.name, test.op, test.value)
 
 
 def read_selector(decision: str, form: Posted, currency: str, place: str) -> dict[str, Any] | None:

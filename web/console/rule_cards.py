@@ -10,9 +10,9 @@ from capabilities.kernel.decision import FieldKind
 from capabilities.kernel.expression import Condition, Group, Join, Operator, Test
 from rules.check import Problem
 from rules.document import Rule, RuleSetDocument
-from rules.vocabulary import FactWord, OperatorWord, fact_words, search_words
+from rules.vocabulary import FactWord, OperatorWord, aggregate_words, search_words, word_of
 from web.access.contract import Language
-from web.console.effect_forms import CONTROLS, Choice, FieldView, defaults_of, effect_field, typed_text
+from web.console.effect_forms import CONTROLS, Choice, FieldView, defaults_of, effect_field, typed_text, where_field
 from web.console.rule_changes import Path, condition_at, read_path, write_path
 from web.console.rule_words import GRAINS, Wording, effect_fields, effect_kinds
 from web.console.texts import N_
@@ -79,6 +79,8 @@ class ConditionForm:
     operators: tuple[Choice, ...]
     value: FieldView | None
     high: FieldView | None
+    where: FieldView | None = None
+    """Of a fact over lines: the tests that say which lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class RuleCard:
     is_last: bool
     when: GroupView
     effects: tuple[str, ...]
+    otherwise: tuple[str, ...]
     window: str
     grain: str
     stage: str
@@ -136,6 +139,7 @@ def _card(
         is_last=number == last,
         when=group_view(rule, wording),
         effects=tuple(wording.effect(effect) for effect in rule.effects),
+        otherwise=tuple(wording.effect(effect) for effect in rule.otherwise),
         window=wording.window(rule.window),
         grain=wording.text(GRAINS.get(rule.grain, rule.grain)),
         stage=wording.stage(rule.stage),
@@ -143,7 +147,7 @@ def _card(
         problems=tuple(problems),
         opened=here,
         condition_form=_condition_form(rule, here, wording) if here and here.kind in {"test", "add"} else None,
-        effect_form=_effect_form(rule, here, wording) if here and here.kind == "effect" else None,
+        effect_form=_effect_form(rule, here, wording) if here and here.kind in {"effect", "otherwise"} else None,
     )
 
 
@@ -180,7 +184,8 @@ def _condition_form(rule: Rule, opened: Opened, wording: Wording) -> ConditionFo
     current = condition_at(rule, opened.path) if opened.kind == "test" else None
     test = current if isinstance(current, Test) else None
     name = opened.word or (test.field if test else "")
-    word = next((w for w in fact_words(wording.decision, rule.grain) if w.name == name), None)
+    known = wording.field(rule.grain, name)
+    word = None if known is None else word_of(known)
     if word is None:
         return ConditionForm(_grouped(rule, opened, wording), None, "", "", (), None, None)
     kept = test if test and test.field == name else None
@@ -198,6 +203,7 @@ def _condition_form(rule: Rule, opened: Opened, wording: Wording) -> ConditionFo
         high=_test_field("high", word, high, opened.values.get("high"), unit, wording, opened)
         if any(o.op is Operator.BETWEEN for o in word.operators)
         else None,
+        where=where_field(name, wording, opened.values, opened.errors),
     )
 
 
@@ -216,7 +222,8 @@ def _operator_choice(word: OperatorWord, chosen: str, wording: Wording) -> Choic
 
 def _grouped(rule: Rule, opened: Opened, wording: Wording) -> tuple[tuple[str, tuple[FactWord, ...]], ...]:
     groups: dict[str, list[FactWord]] = {}
-    for word in search_words(wording.decision, rule.grain, opened.find):
+    words = search_words(wording.decision, rule.grain, opened.find)
+    for word in (*words, *aggregate_words(wording.decision, rule.grain, opened.find)):
         groups.setdefault(wording.either(word.group_en, word.group_zh), []).append(word)
     return tuple((name, tuple(words)) for name, words in groups.items())
 
@@ -248,7 +255,8 @@ def _test_field(
 
 def _effect_form(rule: Rule, opened: Opened, wording: Wording) -> EffectForm:
     place = opened.place.partition(":")[2]
-    current = rule.effects[int(place)] if place.isdigit() and int(place) < len(rule.effects) else {}
+    effects = rule.otherwise if opened.kind == "otherwise" else rule.effects
+    current = effects[int(place)] if place.isdigit() and int(place) < len(effects) else {}
     kind = opened.word or str(current.get("kind", ""))
     kind = kind if kind in effect_kinds(wording.decision) else ""
     kinds = tuple(

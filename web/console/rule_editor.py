@@ -17,10 +17,10 @@ from rules import check as checks
 from rules.document import GroupRules, RuleSetDocument
 from rules.queries import draft_of
 from rules.service import open_draft, save_draft
-from rules.vocabulary import decision_named
+from rules.vocabulary import decision_named, stages_of
 from web.access.permissions import Action
 from web.console.edge import ConsoleRoute
-from web.console.effect_input import read_effect
+from web.console.effect_input import over_lines, read_effect
 from web.console.pages import go, page
 from web.console.rule_cards import JOIN_LEGENDS, Opened, RuleCard, rule_cards
 from web.console.rule_changes import (
@@ -262,7 +262,8 @@ class Changing:
         field = self.opening.wording.field(rule.grain, first(self.form, "field"))
         if field is None:
             raise InvalidError("rules.input_wrong", N_("Choose a word."), field="field")
-        return read_test(field, self.form, self.opening.wording.currency)
+        currency = self.opening.wording.currency
+        return over_lines(self.document.decision, read_test(field, self.form, currency), self.form, currency)
 
     def add_group(self) -> RuleSetDocument:
         rule = rule_in(self.document, self.rule_id)
@@ -283,22 +284,32 @@ class Changing:
         condition_at(rule, self._path())
         return self.rule(when=set_join(rule, self._path(), Join(join)))
 
+    def _is_otherwise(self) -> bool:
+        return first(self.form, "place").partition(":")[0] == "otherwise"
+
+    def _effects(self) -> tuple[Mapping[str, Any], ...]:
+        """The effects the place is of: those of the rule, or those for the case that it does not hold."""
+        rule = rule_in(self.document, self.rule_id)
+        return rule.otherwise if self._is_otherwise() else rule.effects
+
+    def _with_effects(self, effects: tuple[Mapping[str, Any], ...]) -> RuleSetDocument:
+        return self.rule(otherwise=effects) if self._is_otherwise() else self.rule(effects=effects)
+
     def _effect_index(self) -> int:
         place = first(self.form, "place").partition(":")[2]
-        count = len(rule_in(self.document, self.rule_id).effects)
+        count = len(self._effects())
         return min(int(place), count) if place.isdigit() else count
 
     def set_effect(self) -> RuleSetDocument:
-        effects = rule_in(self.document, self.rule_id).effects
+        effects = self._effects()
         index = self._effect_index()
         before = dict(effects[index]) if index < len(effects) else None
         currency = self.opening.wording.currency
         body = read_effect(self.document.decision, first(self.form, "kind"), self.form, currency, before=before)
-        return self.rule(effects=set_effect(effects, self._effect_index(), body))
+        return self._with_effects(set_effect(effects, index, body))
 
     def remove_effect(self) -> RuleSetDocument:
-        effects = rule_in(self.document, self.rule_id).effects
-        return self.rule(effects=remove_effect(effects, self._effect_index()))
+        return self._with_effects(remove_effect(self._effects(), self._effect_index()))
 
 
 _CHANGES: dict[str, Callable[[Changing], RuleSetDocument]] = {
@@ -355,7 +366,9 @@ def show_editor(
         has_coupons=any(f.name == "order.coupon_codes" for f in decision.grains[0].fields().values()),
         group_modes={name: group.mode for name, group in document.groups.items()},
         grains=tuple((g.name, wording.text(GRAINS.get(g.name, g.name))) for g in decision.grains),
-        stages=tuple((number, wording.stage(number)) for number in sorted(decision.stages)),
+        stages=tuple(
+            (number, f"{number} · {wording.either(*names)}") for number, names in stages_of(opening.document).items()
+        ),
         joins=tuple((join.value, wording.text(legend)) for join, legend in JOIN_LEGENDS.items()),
         modes=tuple((mode, wording.text(label)) for mode, label in MODES.items()),
         exclusives=tuple((code, wording.text(label)) for code, label in EXCLUSIVE.items()),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+from urllib.parse import quote
 
 import pytest
 
+from capabilities.kernel.expression import Aggregate, Operator, Test
 from rules.queries import draft_of
 from web.access.contract import Role
 
@@ -145,3 +147,47 @@ def test_a_bundle_of_two_kinds_is_two_rows(editor, rule_set, sessions):
 def test_a_gift_is_a_list_of_skus(editor, rule_set, sessions):
     assert written(editor, rule_set, sessions, "gift", skus="cap, scarf", units="1").status_code == 303
     assert effect_of(sessions, rule_set) == {"kind": "gift", "skus": ["cap", "scarf"], "units": 1}
+
+
+def test_an_effect_for_the_other_case_is_added_changed_and_removed(editor, rule_set, sessions):
+    def act(change, place, **fields):
+        about = {"rule": "r_ten", "base_revision": str(getattr(draft(sessions, rule_set), "revision", 0))}
+        path = f"/console/retail/rules/{rule_set}/changes"
+        return editor.submit(path, change=change, place=place, **about, **fields).status_code
+
+    assert act("set_effect", "otherwise:new", kind="percent_off", rate_bps="5") == 303
+    assert draft(sessions, rule_set).document.rule("r_ten").otherwise == ({"kind": "percent_off", "rate_bps": 500},)
+    page = said(editor.get(f"/console/retail/rules/{rule_set}"))
+    assert "otherwise take 5 % off goods, on each line" in page
+    assert act("set_effect", "otherwise:0", kind="message", en="Nearly") == 303
+    assert draft(sessions, rule_set).document.rule("r_ten").otherwise == ({"kind": "message", "en": "Nearly"},)
+    assert act("remove_effect", "otherwise:0") == 303
+    rule = draft(sessions, rule_set).document.rule("r_ten")
+    assert (rule.otherwise, len(rule.effects)) == ((), 1)
+
+
+def test_a_condition_over_lines_says_which_lines(editor, rule_set, sessions):
+    path = f"/console/retail/rules/{rule_set}"
+    words = editor.get(f"{path}?open=r_ten&place=add:&find=sum")
+    name = Aggregate("sum", field="line.net_minor").name
+    assert quote(name) in words.text
+    form = editor.get(path, params={"open": "r_ten", "place": "add:", "word": name})
+    assert 'name="where.0.word"' in form.text
+    answer = editor.submit(
+        f"{path}/changes",
+        change="add_test",
+        rule="r_ten",
+        place="add:",
+        base_revision="0",
+        field=name,
+        op="gte",
+        value="50",
+        **{"where.0.word": "line.brand", "where.0.op": "eq", "where.0.value": "Longjing"},
+    )
+    assert answer.status_code == 303
+    test = draft(sessions, rule_set).document.rule("r_ten").when.conditions[-1]
+    where = Test("line.brand", Operator.EQ, "Longjing")
+    assert test == Test(Aggregate("sum", where, "line.net_minor").name, Operator.GTE, 5_000)
+    assert "sum of line total so far where brand is Longjing is at least ¥50.00" in said(editor.get(path))
+    again = editor.get(f"{path}?open=r_ten&place=test:1")
+    assert 'name="where.0.value" value="Longjing"' in again.text
