@@ -63,7 +63,17 @@ APPEND_ONLY = Statement(
     SELECT 'transfer ' || c.id || ' corrects ' || c.corrects_id || ', which is not its mirror'
     FROM ledger_transfer c LEFT JOIN ledger_transfer t ON t.id = c.corrects_id
     WHERE c.corrects_id IS NOT NULL AND (t.id IS NULL OR t.currency <> c.currency OR t.amount_minor < c.amount_minor
-        OR t.debit_account_id <> c.credit_account_id OR t.credit_account_id <> c.debit_account_id)
+        OR t.debit_account_id <> c.credit_account_id OR t.credit_account_id <> c.debit_account_id
+        OR t.phase NOT IN ('single', 'post') OR c.phase <> 'single')
+    UNION ALL
+    SELECT 'transfer ' || corrects_id || ' is corrected ' || count(*) || ' times'
+    FROM ledger_transfer WHERE corrects_id IS NOT NULL GROUP BY corrects_id HAVING count(*) > 1
+    UNION ALL
+    SELECT 'the trigger that keeps closed days closed is missing or off' WHERE NOT EXISTS (
+        SELECT 1 FROM pg_trigger WHERE tgname = 'ledger_entry_sums_to_zero' AND tgenabled IN ('O', 'A'))
+    UNION ALL
+    SELECT 'entry of ' || e.transfer_id || ' is dated otherwise than its transfer'
+    FROM ledger_entry e JOIN ledger_transfer t ON t.id = e.transfer_id WHERE e.created_at <> t.created_at
     """,
 )
 
@@ -72,18 +82,29 @@ LIMITS = Statement(
     "No balance limit is broken, pending counted",
     "SELECT count(*) FROM ledger_account WHERE lowest_minor IS NOT NULL",
     """
-    SELECT 'account ' || a.id || ' (' || a.kind || ' ' || a.party || ') stands ' || a.lowest_minor - stand.available
+    WITH stand AS (
+        SELECT a.id, a.kind, a.party, a.lowest_minor, a.highest_minor,
+            coalesce(sum(CASE WHEN grows THEN amount_minor ELSE -amount_minor END) FILTER (WHERE layer = 'posted'), 0) AS minor,
+            coalesce(sum(amount_minor) FILTER (WHERE layer = 'pending' AND NOT grows), 0) AS leaving,
+            coalesce(sum(amount_minor) FILTER (WHERE layer = 'pending' AND grows), 0) AS coming
+        FROM ledger_account a LEFT JOIN (
+            SELECT e.*, (b.side = 'asset') = (e.side = 'debit') AS grows FROM ledger_entry e JOIN ledger_account b ON b.id = e.account_id
+        ) AS moved ON moved.account_id = a.id
+        WHERE a.lowest_minor IS NOT NULL OR a.highest_minor IS NOT NULL GROUP BY a.id
+    )
+    SELECT 'account ' || id || ' (' || kind || ' ' || party || ') stands ' || lowest_minor - (minor - leaving)
         || ' below its limit'
-    FROM ledger_account a CROSS JOIN LATERAL (
-        SELECT coalesce(sum(CASE
-            WHEN layer = 'posted' THEN CASE WHEN (a.side = 'asset') = (side = 'debit') THEN amount_minor ELSE -amount_minor END
-            WHEN (a.side = 'asset') = (side = 'credit') THEN -amount_minor ELSE 0 END), 0) AS available
-        FROM ledger_entry WHERE account_id = a.id
-    ) AS stand
-    WHERE a.lowest_minor IS NOT NULL AND stand.available < a.lowest_minor
+    FROM stand WHERE minor - leaving < lowest_minor
+    UNION ALL
+    SELECT 'account ' || id || ' (' || kind || ' ' || party || ') stands ' || minor + coming - highest_minor
+        || ' above its limit'
+    FROM stand WHERE minor + coming > highest_minor
     UNION ALL
     SELECT 'account ' || a.id || ' has lost its limit' FROM ledger_account a JOIN ledger_balance b ON b.account_id = a.id
-    WHERE a.lowest_minor IS DISTINCT FROM b.lowest_minor
+    WHERE a.lowest_minor IS DISTINCT FROM b.lowest_minor OR a.highest_minor IS DISTINCT FROM b.highest_minor
+    UNION ALL
+    SELECT 'account ' || account_id || ' has a limit and ' || count(*) || ' balance rows' FROM ledger_balance
+    WHERE lowest_minor IS NOT NULL OR highest_minor IS NOT NULL GROUP BY account_id HAVING count(*) > 1
     """,
 )
 
@@ -146,6 +167,50 @@ REBUILT = Statement(
     FROM stored s FULL JOIN rebuilt r USING (account_id)
     WHERE (coalesce(s.dp, 0), coalesce(s.cp, 0), coalesce(s.dq, 0), coalesce(s.cq, 0))
         <> (coalesce(r.dp, 0), coalesce(r.cp, 0), coalesce(r.dq, 0), coalesce(r.cq, 0))
+    UNION ALL
+    SELECT 'account ' || k.account_id || ' at ' || k.at || ': kept '
+        || k.debits_posted_minor - k.credits_posted_minor || ', rebuilt ' || r.dp - r.cp
+    FROM ledger_checkpoint k CROSS JOIN LATERAL (
+        SELECT coalesce(sum(amount_minor) FILTER (WHERE side = 'debit' AND layer = 'posted'), 0) AS dp,
+               coalesce(sum(amount_minor) FILTER (WHERE side = 'credit' AND layer = 'posted'), 0) AS cp,
+               coalesce(sum(amount_minor) FILTER (WHERE side = 'debit' AND layer = 'pending'), 0) AS dq,
+               coalesce(sum(amount_minor) FILTER (WHERE side = 'credit' AND layer = 'pending'), 0) AS cq
+        FROM ledger_entry WHERE account_id = k.account_id AND created_at < k.at
+    ) AS r
+    WHERE (k.debits_posted_minor, k.credits_posted_minor, k.debits_pending_minor, k.credits_pending_minor)
+        <> (r.dp, r.cp, r.dq, r.cq)
+    UNION ALL
+    SELECT 'account ' || e.account_id || ' moved in the day that ended ' || d.ends_at || ', which kept no sum of it'
+    FROM ledger_day d JOIN ledger_entry e
+        ON e.created_at < d.ends_at AND e.created_at >= coalesce((SELECT max(b.ends_at) FROM ledger_day b
+            WHERE b.ends_at < d.ends_at), '-infinity')
+    WHERE NOT EXISTS (SELECT 1 FROM ledger_checkpoint k WHERE k.account_id = e.account_id AND k.at = d.ends_at)
+    GROUP BY e.account_id, d.ends_at
+    UNION ALL
+    SELECT 'gift card ' || g.id || ' ' || CASE
+        WHEN a.id IS NULL THEN 'has no account'
+        WHEN g.state = 'expired' AND stand.minor <> 0 THEN 'has expired with ' || stand.minor || ' on it'
+        ELSE 'was issued with ' || g.initial_minor || ', its account was loaded with ' || coalesce(loaded.minor, 0) END
+    FROM gift_card g
+    LEFT JOIN ledger_account a ON a.kind = 'gift_card' AND a.party = g.id AND a.business = g.business
+        AND a.currency = g.currency
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(credits_posted_minor - debits_posted_minor), 0) AS minor FROM ledger_balance WHERE account_id = a.id
+    ) AS stand ON true
+    LEFT JOIN LATERAL (
+        SELECT amount_minor AS minor FROM ledger_transfer WHERE credit_account_id = a.id AND subject = g.id
+        ORDER BY created_at, id LIMIT 1
+    ) AS loaded ON true
+    WHERE a.id IS NULL OR loaded.minor IS DISTINCT FROM g.initial_minor OR (g.state = 'expired' AND stand.minor <> 0)
+    UNION ALL
+    SELECT 'account ' || a.id || ' holds the money of a gift card that does not exist' FROM ledger_account a
+    WHERE a.kind = 'gift_card' AND NOT EXISTS (
+        SELECT 1 FROM gift_card g WHERE g.id = a.party AND g.business = a.business AND g.currency = a.currency)
+    UNION ALL
+    SELECT 'points of ' || a.business || ' and their exchange are ' || sum(b.credits_posted_minor - b.debits_posted_minor)
+        || ' apart'
+    FROM ledger_account a JOIN ledger_balance b ON b.account_id = a.id
+    WHERE a.currency = 'PTS' GROUP BY a.business HAVING sum(b.credits_posted_minor - b.debits_posted_minor) <> 0
     """,
 )
 
@@ -162,11 +227,27 @@ ONE_CURRENCY = Statement(
     FROM ledger_entry n JOIN ledger_account a ON a.id = n.account_id
     WHERE n.currency <> a.currency OR n.business <> a.business
     UNION ALL
-    SELECT 'linked set ' || t.linked_id || ' moves several currencies without exchanging them'
+    SELECT 'transfer ' || t.id || ' exchanges currencies without its other half'
     FROM ledger_transfer t
-    LEFT JOIN ledger_account x ON x.id IN (t.debit_account_id, t.credit_account_id) AND x.kind = 'exchange'
-    WHERE t.phase <> 'expire'
-    GROUP BY t.linked_id HAVING count(DISTINCT t.currency) > 1 AND count(x.id) < count(DISTINCT t.currency)
+    JOIN ledger_account d ON d.id = t.debit_account_id JOIN ledger_account c ON c.id = t.credit_account_id
+    LEFT JOIN ledger_transfer o ON o.id = t.exchange_id
+    LEFT JOIN ledger_account od ON od.id = o.debit_account_id
+    WHERE (d.kind = 'exchange' OR c.kind = 'exchange' OR t.exchange_id IS NOT NULL) AND (
+        o.id IS NULL OR o.exchange_id <> t.id OR o.linked_id <> t.linked_id OR o.currency = t.currency
+        OR o.phase <> t.phase OR o.business <> t.business OR o.exchange_id IS NULL
+        OR (d.kind = 'exchange') = (od.kind = 'exchange')
+        OR (o.rate_numerator, o.rate_denominator) <> (t.rate_denominator, t.rate_numerator))
+    UNION ALL
+    SELECT 'transfer ' || t.id || ' is not at the rate it carries'
+    FROM ledger_transfer t JOIN ledger_transfer o ON o.id = t.exchange_id
+    WHERE abs(o.amount_minor::numeric * t.rate_denominator - t.amount_minor::numeric * t.rate_numerator)
+        >= greatest(t.rate_numerator, t.rate_denominator)
+    UNION ALL
+    SELECT 'linked set ' || t.linked_id || ' moves several currencies without exchanging them'
+    FROM ledger_transfer t WHERE t.phase <> 'expire'
+    GROUP BY t.linked_id
+    HAVING count(DISTINCT t.currency) > 1 AND count(DISTINCT t.currency) FILTER (WHERE t.exchange_id IS NOT NULL)
+        < count(DISTINCT t.currency)
     """,
 )
 
