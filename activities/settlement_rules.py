@@ -64,24 +64,21 @@ def rated_by_rules(
 
 
 def fee_model(effects: Sequence[Mapping[str, Any]], reason: str) -> CommissionRate | None:
-    """The fee that the effects of a rule make up together; of two of one kind the first is heard, tiers add up."""
+    """The fee that the effects of a rule make up together; a rule has one of each kind."""
     if not effects:
         return None
     asked: dict[str, Any] = {"reason": reason}
-    tiers: dict[int, FeeTier] = {}
     for effect in effects:
         match effect["kind"]:
-            case "commission_tier":
-                above = effect["above_minor"]
-                tiers.setdefault(above, FeeTier(above_minor=above, rate_bps=effect["rate_bps"]))
-                asked.setdefault("tiers_by", effect.get("by", "amount"))
+            case "commission_tiers":
+                asked["tiers"] = tuple(FeeTier.model_validate(tier) for tier in effect["tiers"])
+                asked["tiers_by"] = effect.get("by", "amount")
             case "channel_fee":
-                asked.setdefault("channel_rate_bps", effect["rate_bps"])
-                asked.setdefault("channel_flat_minor", effect.get("amount_minor", 0))
+                asked["channel_rate_bps"] = effect["rate_bps"]
+                asked["channel_flat_minor"] = effect.get("amount_minor", 0)
             case kind:
                 field, given = _FIELDS[kind]
-                asked.setdefault(field, effect[given])
-    asked["tiers"] = tuple(tiers[above] for above in sorted(tiers))
+                asked[field] = effect[given]
     return CommissionRate(**asked)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from capabilities.kernel.decision import Decision, Effect, FactGroup, FieldKind, Grain, Word, declare
 
@@ -65,12 +66,22 @@ class CommissionPerOrder(Effect):
     amount_minor: Annotated[int, Field(ge=0), Word("per order", "每单")]
 
 
-class CommissionTier(Effect):
-    """A graduated share: of what lies above an amount, up to the next tier."""
+class CommissionTier(BaseModel):
+    """The share of what lies above an amount, up to the next tier."""
 
-    kind: Literal["commission_tier"] = "commission_tier"
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     above_minor: Annotated[int, Field(ge=0), Word("above", "高于")]
     rate_bps: Annotated[int, Field(ge=0, le=10_000), Word("share", "比例")]
+
+
+class CommissionTiers(Effect):
+    """Graduated shares: each of what lies in its tier."""
+
+    kind: Literal["commission_tiers"] = "commission_tiers"
+    tiers: Annotated[
+        tuple[CommissionTier, ...], Word("tiers", "档位", kind=FieldKind.ROWS), Field(min_length=1, max_length=20)
+    ]
     by: Annotated[
         Literal["amount", "volume"],
         Word(
@@ -79,6 +90,13 @@ class CommissionTier(Effect):
             choices={"amount": ("amount of the line", "本行金额"), "volume": ("seller's month", "卖家当月销售额")},
         ),
     ] = "amount"
+
+    @model_validator(mode="after")
+    def _rising(self) -> CommissionTiers:
+        starts = [tier.above_minor for tier in self.tiers]
+        if any(a >= b for a, b in pairwise(starts)):
+            raise ValueError("tiers rise")
+        return self
 
 
 class CommissionFloor(Effect):
@@ -134,7 +152,7 @@ COMMISSION = declare(
             CommissionPercent,
             CommissionPerUnit,
             CommissionPerOrder,
-            CommissionTier,
+            CommissionTiers,
             CommissionFloor,
             CommissionCap,
             CommissionTax,

@@ -60,7 +60,7 @@ MATURING = declare(
         zh="卖家账期",
         grains=(
             Grain(
-                "seller_order",
+                "order",
                 "the seller's part of an order",
                 "卖家在订单中的部分",
                 {"order": MaturingOrderFacts, "seller": MaturingSellerFacts},

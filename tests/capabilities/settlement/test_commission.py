@@ -1,13 +1,16 @@
 """What a commission comes to, by the numbers of public test suites; frozen once, whatever rates become later."""
 
+from contextlib import contextmanager
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event, select
 
-from capabilities.kernel.errors import ConflictError
+from capabilities.kernel.errors import ConflictError, InvalidError
 from capabilities.settlement.commission import commission_of
-from capabilities.settlement.contract import CommissionRate, DeclareRate, FreezeCommission, SoldLine
-from capabilities.settlement.queries import commissions_of
+from capabilities.settlement.contract import CommissionRate, DeclareRate, FeeTier, FreezeCommission, SoldLine
+from capabilities.settlement.queries import commissions_of, rates_at, rates_revision
 from capabilities.settlement.service import cancel_freeze, declare_rate, freeze_commission
 
 
@@ -168,3 +171,124 @@ def test_nothing_frozen_nothing_cancelled(session):
 
 def test_a_sale_without_goods_freezes_nothing(session):
     assert freeze_commission(session, sale()) == ()
+
+
+GRADUATED = (
+    FeeTier(above_minor=0, rate_bps=1000, flat_minor=2),
+    FeeTier(above_minor=100_00, rate_bps=500, flat_minor=3),
+    FeeTier(above_minor=200_00, rate_bps=100),
+)
+
+
+@pytest.mark.parametrize(
+    ("base", "volume", "by", "expected"),
+    [
+        (50_00, 0, "amount", 5_02),
+        (100_00, 0, "amount", 10_02),
+        (100_01, 0, "amount", 10_05),  # 10.00 + 2 + a part of the second tier, which rounds to nothing, + 3
+        (300_00, 0, "amount", 16_05),
+        (300_00, 500_00, "amount", 16_05),
+        (50_00, 100_00, "volume", 2_53),
+        (50_00, 80_00, "volume", 3_53),  # 20.00 at 10 %, 30.00 at 5 %, and the second tier is entered
+        (50_00, 120_00, "volume", 2_50),
+        (50_00, 500_00, "volume", 50),
+        (0, 0, "amount", 0),
+    ],
+)
+def test_graduated_tiers_take_their_share_of_what_lies_in_each(base, volume, by, expected):
+    tiered = rate(tiers=GRADUATED, tiers_by=by)
+
+    assert commission_of(tiered, base_minor=base, quantity=1, volume_minor=volume).commission_minor == expected
+
+
+def test_the_parts_of_a_graduated_fee_are_rounded_together():
+    halves = rate(tiers=(FeeTier(above_minor=0, rate_bps=50), FeeTier(above_minor=50, rate_bps=25)))
+
+    # a quarter of a minor unit of either tier: nothing each, a half together
+    assert commission_of(halves, base_minor=150, quantity=1).commission_minor == 1
+
+
+def test_what_is_taken_once_an_order_is_taken_on_its_first_line_only():
+    per_order = rate(per_order_minor=1_00, channel_flat_minor=30)
+
+    first = commission_of(per_order, base_minor=50_00, quantity=3)
+    second = commission_of(per_order, base_minor=50_00, quantity=3, is_first=False)
+
+    assert (first.commission_minor, first.channel_fee_minor) == (1_00, 30)
+    assert (second.commission_minor, second.channel_fee_minor) == (0, 0)
+
+
+def test_channel_fee_and_withheld_tax_come_off_what_the_commission_leaves():
+    """100.00 − 10.00 commission − 0.60 tax on it − 1.50 channel − 10 % withheld of 87.90 = 79.11."""
+    taken = commission_of(
+        rate(1000, tax_rate_bps=600, channel_rate_bps=150, withheld_bps=1000), base_minor=100_00, quantity=1
+    )
+
+    assert (taken.commission_minor, taken.tax_minor, taken.channel_fee_minor, taken.withheld_minor) == (
+        10_00,
+        60,
+        1_50,
+        8_79,
+    )
+
+
+@given(
+    st.integers(0, 100_000),
+    st.integers(0, 10_000),
+    st.integers(0, 10_000),
+    st.integers(0, 500),
+    st.integers(0, 10_000),
+)
+def test_a_seller_never_pays_to_sell(base, bps, channel_bps, flat, withheld_bps):
+    greedy = rate(
+        bps, tax_rate_bps=600, channel_rate_bps=channel_bps, channel_flat_minor=flat, withheld_bps=withheld_bps
+    )
+
+    taken = commission_of(greedy, base_minor=base, quantity=1)
+
+    parts = (taken.commission_minor, taken.tax_minor, taken.channel_fee_minor, taken.withheld_minor)
+    assert min(parts) >= 0
+    assert sum(parts) <= base
+
+
+def test_tiers_begin_at_rising_amounts():
+    with pytest.raises(InvalidError, match="rising amounts"):
+        rate(tiers=(FeeTier(above_minor=5), FeeTier(above_minor=5)))
+
+
+def test_a_rate_of_one_currency_does_not_speak_for_another(session):
+    declare_rate(session, DeclareRate(business="retail", rate=rate(700)))
+    declare_rate(session, DeclareRate(business="retail", currency="EUR", rate=rate(per_unit_minor=2_50)))
+
+    for currency, expected in (("EUR", 2_50), ("CNY", 7_00)):
+        line = SoldLine(line_id="l1", seller_id="s", category="food", quantity=1, base_minor=100_00, currency=currency)
+        sale = FreezeCommission(business="retail", order_id=f"o_{currency}", currency=currency, lines=(line,))
+        assert freeze_commission(session, sale)[0].commission_minor == expected
+
+
+def test_a_changed_rate_is_another_revision_and_an_unchanged_table_is_read_once(session, engine):
+    declare_rate(session, DeclareRate(business="retail", rate=rate(700)))
+    before = session.scalar(select(rates_revision("retail")))
+    assert rates_at(session, "retail", before)[0].rate.rate_bps == 700
+
+    with counted(engine) as statements:
+        assert rates_at(session, "retail", before)[0].rate.rate_bps == 700
+    assert statements == []
+    declare_rate(session, DeclareRate(business="retail", rate=rate(800)))
+    after = session.scalar(select(rates_revision("retail")))
+    assert after != before
+    assert rates_at(session, "retail", after)[0].rate.rate_bps == 800
+
+
+@contextmanager
+def counted(engine):
+    statements: list[str] = []
+
+    def note(*about):
+        statements.append(about[2])
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
