@@ -146,6 +146,17 @@ EFFECT_NAMES: dict[str, tuple[str, str]] = {
     "refuse": ("refuse the refund", "拒绝退款"),
     "use_provider": ("use a provider", "使用支付渠道"),
     "refuse_payment": ("refuse the payment", "拒绝支付"),
+    "commission_percent": ("commission", "按比例佣金"),
+    "commission_per_unit": ("commission per piece", "按件佣金"),
+    "commission_per_order": ("commission per order", "按单佣金"),
+    "commission_tiers": ("commission by tiers", "阶梯佣金"),
+    "commission_floor": ("commission of at least", "最低佣金"),
+    "commission_cap": ("commission of at most", "最高佣金"),
+    "commission_tax": ("tax on the commission", "佣金税额"),
+    "channel_fee": ("channel fee borne by the seller", "卖家承担渠道费"),
+    "withhold_tax": ("withhold tax", "代扣税"),
+    "pay_after": ("pay the seller after", "结算账期"),
+    "keep_reserve": ("keep a reserve", "计提保证金"),
 }
 
 
