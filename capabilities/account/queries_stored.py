@@ -36,6 +36,13 @@ def gift_card_of(session: Session, card_id: str, *, business: str | None = None)
     return card_from(row, balance_of(session, card_account(row.business, row.id, row.currency)))
 
 
+def gift_card_with(session: Session, business: str, reference: str) -> GiftCard | None:
+    """The gift card of a code's reference, with what is on it; None where the business has none."""
+    found = select(GiftCardRow).where(GiftCardRow.business == business, GiftCardRow.reference == reference)
+    row = session.scalars(found.execution_options(populate_existing=True)).first()
+    return None if row is None else card_from(row, balance_of(session, card_account(row.business, row.id, row.currency)))
+
+
 def gift_cards_page(
     session: Session,
     business: str,

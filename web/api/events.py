@@ -9,11 +9,13 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from capabilities.kernel.database import transaction
-from capabilities.kernel.outbox import OutboxEvent, events_page
+from capabilities.kernel.outbox import OutboxEvent, events_of, events_page
+from capabilities.transaction.queries import find_order
 from web.api.access import may
-from web.api.contracts import Body
+from web.api.contracts import NOT_FOUND, Body
 from web.api.keys import Client
 from web.api.offers import Cursor, Limit
+from web.api.scope import missing, own_id
 
 router = APIRouter()
 
@@ -38,6 +40,12 @@ class EventViews(Body):
     next_cursor: str | None
 
 
+class OrderEvents(Body):
+    """The events of one order, oldest first."""
+
+    events: list[EventView]
+
+
 @router.get("/events", tags=["events"], summary="Read the feed of events", response_description="Oldest first.")
 def read_events(
     client: Annotated[Client, Depends(may("events.read"))], after: Cursor = None, limit: Limit = 100
@@ -46,6 +54,16 @@ def read_events(
     with transaction() as session:
         page = events_page(session, client.business, after=after or None, limit=limit)
     return EventViews(events=[_view(event) for event in page.events], next_cursor=page.cursor)
+
+
+@router.get("/orders/{order_id}/events", tags=["events"], summary="Read the events of an order", responses=NOT_FOUND)
+def read_order_events(order_id: str, client: Annotated[Client, Depends(may("events.read"))]) -> OrderEvents:
+    """Everything that happened to an order, in the order in which it happened."""
+    found = own_id(client, "order", order_id)
+    with transaction() as session:
+        if find_order(session, found, business=client.business) is None:
+            raise missing(client, "order", order_id)
+        return OrderEvents(events=[_view(event) for event in events_of(session, found)])
 
 
 def _view(event: OutboxEvent) -> EventView:

@@ -33,6 +33,12 @@ OPERATIONS = {
     "dues.collect": "Collect what is due of an order, from a card",
     "dues.take_cash": "Tell that cash was taken on delivery",
     "events.read": "Read what has happened, as a feed",
+    "orders.change": "Cancel, hand over, announce returns",
+    "refunds.create": "Preview refunds and ask for them",
+    "payouts.read": "Read payouts and sellers' statements",
+    "payouts.run": "Settle by hand",
+    "gift_cards.read": "Ask what is on a gift card",
+    "webhooks.manage": "Say where events are sent, and send them again",
 }
 """What a key may be allowed to do; the scopes of the API."""
 

@@ -6,16 +6,20 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from web.api.after_sale import router as after_sale
 from web.api.checkouts import router as checkouts
 from web.api.contracts import Problem
 from web.api.dues import router as dues
 from web.api.events import router as events
 from web.api.offers import router as offers
 from web.api.orders import router as orders
+from web.api.payouts import router as payouts
 from web.api.processes import router as processes
 from web.api.provider_webhooks import router as provider_webhooks
 from web.api.quotes import router as quotes
 from web.api.reference import router as reference
+from web.api.stored_value import router as stored_value
+from web.api.webhooks import router as webhooks
 
 DESCRIPTION = """
 Front-ends price carts, buy them, and read what became of it. Every key belongs to one line of business.
@@ -34,6 +38,8 @@ TAGS: list[dict[str, Any]] = [
     {"name": "processes", "description": "How far a checkout has come."},
     {"name": "offers", "description": "What is for sale."},
     {"name": "buyers", "description": "Who may buy."},
+    {"name": "settlement", "description": "What sellers are paid, and their statements."},
+    {"name": "webhooks", "description": "Events sent to you, signed, in order for each order."},
     {"name": "events", "description": "What has happened, in order, each exactly once."},
 ]
 
@@ -46,5 +52,19 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(responses=_PROBLEMS)
-for part in (quotes, checkouts, orders, dues, processes, offers, events, reference, provider_webhooks):
+for part in (
+    quotes,
+    checkouts,
+    orders,
+    dues,
+    processes,
+    offers,
+    events,
+    after_sale,
+    payouts,
+    stored_value,
+    webhooks,
+    reference,
+    provider_webhooks,
+):
     router.include_router(part)
