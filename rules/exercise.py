@@ -41,8 +41,9 @@ def value_pools(document: RuleSetDocument, grain: str) -> dict[str, list[Any]]:
     for rule in document.rules:
         if rule.grain == grain:
             for test in tests_of(rule.when):
-                if test.field in pools:
-                    pools[test.field] += _edges(test, fields[test.field])
+                field = fields.get(test.field)
+                if field is not None:
+                    pools.setdefault(test.field, _unheard_of(field)).extend(_edges(test, field))
     return {name: list(dict.fromkeys(values)) for name, values in pools.items()}
 
 

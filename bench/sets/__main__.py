@@ -23,7 +23,7 @@ BEGIN, END = "<!-- sets: begin -->", "<!-- sets: end -->"
 AT = datetime(2026, 11, 25, 10, tzinfo=UTC)
 LINES = 1_000
 PIECES = (6, 60, 6_000)
-EFFECTS = {
+EFFECTS: dict[str, BuyGet | Bundle] = {
     "three for two, the cheapest free": BuyGet(buy_units=2, get_units=1, rate_bps=10_000),
     "spend 100.00, get three at 1.00": BuyGet(buy_minor=100_00, get_units=3, price_minor=1_00),
     "three for 20.00": Bundle(parts=(BundlePart(units=3),), price_minor=20_00),
@@ -40,8 +40,7 @@ def cart_of(pieces: int) -> Cart:
 
 def milliseconds(cart: Cart, effect: BuyGet | Bundle | None, rounds: int) -> float:
     """The median of pricing the cart, from the cart to the quote with its hash."""
-    effects = () if effect is None else (effect,)
-    rules = [FiredRule(rule_id="r", name="r", position=0, effects=effects)] if effects else []
+    rules = [] if effect is None else [FiredRule(rule_id="r", name="r", position=0, effects=(effect,))]
     taken = []
     for _ in range(rounds):
         started = time.process_time()
@@ -56,9 +55,9 @@ def table(rounds: int) -> str:
     rows = {name: [milliseconds(carts[p], effect, rounds) for p in PIECES] for name, effect in EFFECTS.items()}
     rows["no rule"] = [milliseconds(carts[p], None, rounds) for p in PIECES]
     heads = "".join(f" {pieces:,} pieces a line (ms) |" for pieces in PIECES)
+    where = f"Python {platform.python_version()}; {platform.machine()}, {os.cpu_count()} processors"
     said = [
-        f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}; {platform.machine()}, "
-        f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}. Processor time, median of {rounds} rounds.",
+        f"{datetime.now(UTC):%Y-%m-%d}, {where}, load {os.getloadavg()[0]:.1f}. Median of {rounds} rounds.",
         "",
         f"| {LINES:,} lines |{heads}",
         f"|---|{'--:|' * len(PIECES)}",
