@@ -12,7 +12,7 @@ from activities.catalogue import StepContext, operation
 from activities.transaction import OrderReference
 from capabilities.marketing.contract import Quote
 from capabilities.marketing.queries import find_quote
-from capabilities.payment.queries import payment_of_order
+from capabilities.payment.queries import payments_of_order
 from capabilities.transaction.contract import OfferKind, Order, OrderLine, OrderStatus
 from capabilities.transaction.queries import order_of
 
@@ -61,11 +61,12 @@ class ReceiptCoupon(ReceiptType):
 
 
 class ReceiptPayment(ReceiptType):
-    """The order's payment, and how it stands."""
+    """A payment of the order, and how it stands."""
 
     payment_id: str
     method: str
     status: str
+    amount_minor: int = 0
 
 
 class Receipt(ReceiptType):
@@ -88,6 +89,8 @@ class Receipt(ReceiptType):
     lines: tuple[ReceiptLine, ...]
     coupons: tuple[ReceiptCoupon, ...]
     payment: ReceiptPayment | None
+    payments: tuple[ReceiptPayment, ...] = ()
+    """All sources in their recorded order; `payment` is the first."""
     origin: Literal["checkout", "import"]
     placed_at: datetime
     confirmed_at: datetime | None
@@ -103,16 +106,20 @@ def receipt_of(session: Session, order_id: str, *, business: str | None = None) 
     """The receipt of an order; `MissingError` where there is none, or not for `business` when one is named."""
     order = order_of(session, order_id, business=business)
     quote = find_quote(session, order.quote_id)
-    payment = payment_of_order(session, order_id)
+    payments = tuple(
+        ReceiptPayment(
+            payment_id=payment.id, method=payment.method, status=payment.status, amount_minor=payment.amount_minor
+        )
+        for payment in payments_of_order(session, order_id)
+    )
     shared = set(Receipt.model_fields) & set(Order.model_fields) - {"lines"}
     return Receipt(
         **{name: getattr(order, name) for name in shared},
         order_id=order.id,
         lines=tuple(_line(line, quote) for line in order.lines),
         coupons=tuple(ReceiptCoupon(code=use.code, state=use.state) for use in quote.coupons) if quote else (),
-        payment=None
-        if payment is None
-        else ReceiptPayment(payment_id=payment.id, method=payment.method, status=payment.status),
+        payment=payments[0] if payments else None,
+        payments=payments,
     )
 
 

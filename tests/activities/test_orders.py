@@ -214,7 +214,9 @@ def test_every_step_that_changes_has_words_in_both_languages() -> None:
         "transaction.confirm",
         "transaction.receipt",
     }
-    assert {name for name, entry in mine.items() if not entry.changes} == {"transaction.receipt"}
+    reads = {name for name, entry in mine.items() if not entry.changes}
+    assert reads >= {"transaction.receipt", "transaction.refund_receipt", "transaction.assess_refund"}
+    assert not reads & {"transaction.open", "transaction.open_refund", "transaction.cancel", "transaction.fulfil"}
     assert all(entry.en and entry.zh for entry in mine.values())
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -16,8 +18,19 @@ from capabilities.kernel.errors import ConflictError, PlatformError, RefusedErro
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.outbox import events_of
 from capabilities.payment.models import PaymentEventRow, PaymentRow
+from capabilities.transaction import refunds
+from capabilities.transaction.after_sale import RefundFilters, RefundState
 from capabilities.transaction.contract import ConfirmOrder, FulfilmentStatus, OpenOrder, OrderStatus, RefundStatus
-from capabilities.transaction.queries import history_of, order_of, refund_history_of, refund_of, refunds_of
+from capabilities.transaction.queries import (
+    history_of,
+    order_of,
+    refund_history_of,
+    refund_of,
+    refunds_of,
+    refunds_page,
+)
+from capabilities.transaction.refund_queries import count_refunds
+from capabilities.transaction.refunds import ALLOWED_REFUNDS
 from capabilities.transaction.service import (
     commit_stock,
     confirm_order,
@@ -25,7 +38,8 @@ from capabilities.transaction.service import (
     open_order,
     secure_stock,
 )
-from capabilities.transaction.unit_queries import fulfilment_status, units_of
+from capabilities.transaction.story_queries import standing_of, story_of, waiting_orders
+from capabilities.transaction.unit_queries import fulfilment_status, returns_page, units_of
 from tests.builders import a_business, an_offer, an_open_order
 from workflows.worker import load_operations
 
@@ -257,6 +271,140 @@ def test_what_was_never_paid_is_taken_off_first(session: Session) -> None:
     pay(session, order_id, 100_00)
     opened = run(session, "transaction.open_refund", request=asked(order_id, 2, "cancellation"))
     assert (opened.total_minor, opened.unpaid_minor, opened.due_minor) == (180_00, 170_00, 10_00)
+
+
+def test_a_refund_that_fails_frees_its_units_and_says_why(session: Session) -> None:
+    order_id = sold(session)
+    run(session, "transaction.fulfil", order_id=order_id)
+    first = run(session, "transaction.open_refund", request=asked(order_id))
+    second = run(session, "transaction.open_refund", "k2", request=asked(order_id))
+    run(session, "transaction.approve_refund", refund_id=first.refund_id)
+    failed = run(session, "transaction.fail_refund", refund_id=first.refund_id)
+    assert run(session, "transaction.fail_refund", refund_id=first.refund_id) == failed
+    assert refund_of(session, first.refund_id).status_reason == "The refund came to nothing."
+    run(session, "transaction.approve_refund", refund_id=second.refund_id)
+    run(session, "transaction.complete_refund", refund_id=second.refund_id)
+    with pytest.raises(ConflictError) as caught:
+        run(session, "transaction.fail_refund", refund_id=second.refund_id)
+    assert caught.value.code == "transaction.refund_status_conflict"
+    rest = run(session, "transaction.open_refund", "k3", request=asked(order_id, 2))
+    assert (second.total_minor + rest.total_minor, units_of(session, order_id)[0].refunded) == (270_00, 3)
+
+
+def test_money_that_came_back_to_us_is_kept_again(session: Session) -> None:
+    order_id = sold(session)
+    run(session, "transaction.fulfil", order_id=order_id)
+    opened = run(session, "transaction.open_refund", request=asked(order_id, 3))
+    run(session, "transaction.approve_refund", refund_id=opened.refund_id)
+    run(session, "transaction.complete_refund", refund_id=opened.refund_id)
+    assert standing_of(session, order_id).refunded is RefundState.REFUNDED
+    run(session, "transaction.reverse_refund", refund_id=opened.refund_id, reason="account closed")
+    standing = standing_of(session, order_id)
+    assert (standing.refunded, standing.kept_minor, standing.units[0].refunded) == (RefundState.NONE, 270_00, 0)
+
+
+@pytest.mark.parametrize("start", RefundStatus)
+@pytest.mark.parametrize("to", RefundStatus)
+def test_every_pair_of_a_refunds_states_is_allowed_or_a_conflict(
+    session: Session, start: RefundStatus, to: RefundStatus
+) -> None:
+    order_id = sold(session)
+    opened = run(session, "transaction.open_refund", request=asked(order_id, 1, "cancellation"))
+    for step in WAYS[start]:
+        ACTS[step](session, opened.refund_id)
+    if to is RefundStatus.REQUESTED:
+        return
+    skips_processing = (start, to) == (RefundStatus.APPROVED, RefundStatus.SUCCEEDED)
+    if to in ALLOWED_REFUNDS[start] or to is start or skips_processing:
+        ACTS[to](session, opened.refund_id)
+        assert refund_of(session, opened.refund_id).status is to
+    else:
+        with pytest.raises(ConflictError):
+            ACTS[to](session, opened.refund_id)
+        assert refund_of(session, opened.refund_id).status is start
+
+
+ACTS: dict[RefundStatus, Callable[[Session, str], Any]] = {
+    RefundStatus.APPROVED: lambda session, refund: refunds.approve_refund(session, refund, actor="ann"),
+    RefundStatus.PROCESSING: lambda session, refund: refunds.start_refund(session, refund, actor="ann"),
+    RefundStatus.SUCCEEDED: lambda session, refund: refunds.complete_refund(session, refund, actor="ann"),
+    RefundStatus.REFUSED: lambda session, refund: refunds.refuse_refund(session, refund, actor="ann", reason="no"),
+    RefundStatus.FAILED: lambda session, refund: refunds.fail_refund(session, refund, actor="ann", reason="no"),
+    RefundStatus.REVERSED: lambda session, refund: refunds.reverse_refund(session, refund, actor="ann", reason="no"),
+}
+DONE = [RefundStatus.APPROVED, RefundStatus.PROCESSING, RefundStatus.SUCCEEDED]
+WAYS: dict[RefundStatus, list[RefundStatus]] = {
+    RefundStatus.REQUESTED: [],
+    RefundStatus.APPROVED: DONE[:1],
+    RefundStatus.PROCESSING: DONE[:2],
+    RefundStatus.SUCCEEDED: DONE,
+    RefundStatus.REFUSED: [RefundStatus.REFUSED],
+    RefundStatus.FAILED: [RefundStatus.FAILED],
+    RefundStatus.REVERSED: [*DONE, RefundStatus.REVERSED],
+}
+
+
+def test_the_story_and_the_counts_tell_what_happened_and_what_waits(session: Session) -> None:
+    order_id = sold(session)
+    run(session, "transaction.fulfil", order_id=order_id, lines=[{"line_id": "l1", "units": 1}], tracking="T1")
+    back = run(session, "transaction.request_return", order_id=order_id, lines=[{"line_id": "l1", "units": 1}])
+    opened = run(session, "transaction.open_refund", request=asked(order_id))
+    waiting = waiting_orders(session, "retail")
+    assert (waiting.to_hand_over, waiting.refunds_to_decide, waiting.returns_to_receive) == (1, 1, 1)
+    run(session, "transaction.approve_refund", refund_id=opened.refund_id)
+    run(session, "transaction.receive_return", return_id=back.id)
+    waiting = waiting_orders(session, "retail")
+    assert (waiting.refunds_to_decide, waiting.refunds_under_way, waiting.returns_to_close) == (0, 1, 1)
+    told = [(entry.kind, entry.what) for entry in story_of(session, order_id)]
+    assert told == [
+        ("order", "placed"),
+        ("order", "confirmed"),
+        ("fulfilment", "handed_over"),
+        ("return", "requested"),
+        ("refund", "requested"),
+        ("refund", "approved"),
+        ("return", "received"),
+    ]
+    page = refunds_page(session, RefundFilters(business="retail", statuses=(RefundStatus.APPROVED,)))
+    assert [found.id for found in page.refunds] == [opened.refund_id]
+    assert count_refunds(session, RefundFilters(business="retail", text="broken")) == 1
+    assert [found.id for found in returns_page(session, "retail").returns] == [back.id]
+
+
+def test_pages_of_refunds_go_on_where_the_last_ended(session: Session) -> None:
+    order_id = sold(session)
+    ids = [
+        run(session, "transaction.open_refund", f"k{n}", request=asked(order_id, 1, "cancellation")).refund_id
+        for n in range(3)
+    ]
+    first = refunds_page(session, RefundFilters(business="retail", order_id=order_id), limit=2)
+    second = refunds_page(session, RefundFilters(business="retail", order_id=order_id), first.next_cursor, limit=2)
+    assert [found.id for found in (*first.refunds, *second.refunds)] == ids[::-1]
+    assert second.next_cursor is None
+
+
+def test_a_hold_is_extended_within_its_bound_and_not_once_it_ran_out(session: Session) -> None:
+    a_business(session)
+    an_offer(session, "tea", stock=10)
+    order = open_order(session, an_open_order([("tea", 1)]))
+    held = hold_stock(session, order.id)
+    longer = run(session, "transaction.extend_reservation", order_id=order.id, minutes=60)
+    assert held.expires_at is not None
+    assert longer.expires_at > held.expires_at
+    assert run(session, "transaction.extend_reservation", order_id=order.id, minutes=1).expires_at == longer.expires_at
+    most = run(session, "transaction.extend_reservation", order_id=order.id, minutes=31 * 24 * 60)
+    assert most.expires_at == order.placed_at + timedelta(days=8)
+    with time_machine.travel(now() + timedelta(days=9)), pytest.raises(RefusedError) as caught:
+        run(session, "transaction.extend_reservation", order_id=order.id, minutes=60)
+    assert caught.value.code == "transaction.nothing_held"
+
+
+def test_an_order_that_is_undone_says_why(session: Session) -> None:
+    a_business(session)
+    an_offer(session, "tea")
+    order = open_order(session, an_open_order())
+    run(session, "transaction.close", order_id=order.id)
+    assert order_of(session, order.id).status_reason == "The checkout was undone and stopped."
 
 
 # --- at the same time -------------------------------------------------------------------------------------------

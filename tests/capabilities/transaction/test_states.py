@@ -12,10 +12,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ConflictError
 from capabilities.transaction.contract import CloseOrder, ConfirmOrder, Order, OrderStatus
+from capabilities.transaction.drafts import save_draft
 from capabilities.transaction.models import OrderRow
-from capabilities.transaction.queries import history_of, order_of
+from capabilities.transaction.queries import find_order, history_of, order_of
 from capabilities.transaction.service import (
     close_order,
     confirm_order,
@@ -23,7 +25,7 @@ from capabilities.transaction.service import (
     put_on_hold,
     take_off_hold,
 )
-from capabilities.transaction.states import ALLOWED
+from capabilities.transaction.states import ALLOWED, move_order
 from tests.builders import an_offer, an_open_order
 
 DRAFT, PLACED, ON_HOLD, CONFIRMED, FULFILLED, COMPLETED, REFUSED, CANCELLED, EXPIRED = OrderStatus
@@ -83,6 +85,56 @@ def test_each_step_in_each_state(session: Session, status: OrderStatus, step: st
 def test_nothing_follows_an_end() -> None:
     assert {status for status, after in ALLOWED.items() if not after} == {COMPLETED, REFUSED, CANCELLED, EXPIRED}
     assert set(ALLOWED) == set(OrderStatus)
+
+
+SHORTEST: dict[OrderStatus, list[OrderStatus]] = {
+    PLACED: [],
+    ON_HOLD: [ON_HOLD],
+    CONFIRMED: [CONFIRMED],
+    FULFILLED: [CONFIRMED, FULFILLED],
+    COMPLETED: [CONFIRMED, FULFILLED, COMPLETED],
+    REFUSED: [REFUSED],
+    CANCELLED: [CANCELLED],
+    EXPIRED: [EXPIRED],
+}
+
+
+def moved(session: Session, order: Order, to: OrderStatus) -> Order:
+    also = {"confirmed_at": now()} if to is CONFIRMED else {}
+    return move_order(session, order, to, "why", **also)
+
+
+@pytest.mark.parametrize("start", OrderStatus)
+@pytest.mark.parametrize("to", OrderStatus)
+def test_every_pair_of_states_is_allowed_or_a_conflict(session: Session, start: OrderStatus, to: OrderStatus) -> None:
+    an_offer(session, "advice", stock=None)
+    if start is DRAFT:
+        order = save_draft(session, "ord_draft", an_open_order([("advice", 1)], run_id=""), {})
+    else:
+        order = open_order(session, an_open_order([("advice", 1)]))
+        for step in SHORTEST[start]:
+            order = moved(session, order, step)
+    before = history_of(session, order.id)
+    if to in ALLOWED[start]:
+        assert moved(session, order, to).status is to
+        last = history_of(session, order.id)[-1]
+        assert (last.from_status, last.to_status, last.reason) == (start, to, "why")
+    else:
+        with pytest.raises(ConflictError) as caught:
+            moved(session, order, to)
+        assert caught.value.details == {"order_id": order.id, "status": start.value}
+        assert history_of(session, order.id) == before
+    found = find_order(session, order.id)
+    assert found is not None
+    assert found.status is (to if to in ALLOWED[start] else start)
+
+
+def test_a_status_seen_before_somebody_else_moved_it_is_a_conflict(session: Session) -> None:
+    seen = an_order_in(session, PLACED)
+    STEPS["cancel"](session, seen.id)
+    with pytest.raises(ConflictError):
+        moved(session, seen, CONFIRMED)
+    assert order_of(session, seen.id).status is CANCELLED
 
 
 def test_the_database_knows_the_states(session: Session) -> None:
