@@ -157,6 +157,10 @@ EFFECT_NAMES: dict[str, tuple[str, str]] = {
     "withhold_tax": ("withhold tax", "代扣税"),
     "pay_after": ("pay the seller after", "结算账期"),
     "keep_reserve": ("keep a reserve", "计提保证金"),
+    "all_now": ("pay all at once", "一次付清"),
+    "instalments": ("pay in instalments", "分期付款"),
+    "deposit": ("deposit and balance", "定金与尾款"),
+    "on_delivery": ("pay on delivery", "货到付款"),
 }
 
 

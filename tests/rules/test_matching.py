@@ -109,7 +109,7 @@ def test_a_fact_is_asked_with_the_fields_its_rules_need_and_no_others():
     values = {"line.sku": "A", "line.brand": "X", "line.quantity": 3}
     in_order = [values[name] for name in place.names]
     (question,) = place._wanted(in_order)
-    assert question.text(in_order) == '{"id":"1","g1":1,"ft":3}'
+    assert question.text(in_order) == '{"id":"1","g1":1,"f17":3}'
     assert place.fire(values) == (0,)
 
 
