@@ -88,7 +88,7 @@ def _decide(
         return DecidedTier()
     zone = business_of(session, identity.business).time_zone
     rule = deciding_rule(
-        release.document, release.compiled, "buyer", facts, lambda found: eligible(found, at, (), buyer_id, zone)
+        release.document, release.compiled, "order", facts, lambda found: eligible(found, at, (), buyer_id, zone)
     )
     if rule is None:
         return DecidedTier(release_id=release.release_id)
@@ -104,7 +104,7 @@ def _decide(
 def check_condition(when: dict[str, Any]) -> None:
     """`InvalidError` where the condition asks for what nobody knows of a buyer; the same check as a rule's."""
     effect = {"kind": "set_tier", "tier": "standard", "reason": "as the segment says"}
-    rule = {"id": "r_segment", "name": "Segment", "grain": "buyer", "stage": 10, "when": when, "effects": [effect]}
+    rule = {"id": "r_segment", "name": "Segment", "stage": 10, "when": when, "effects": [effect]}
     document = document_from_json({"decision": DECISION, "name": {"en": "Segment", "zh": "分群"}, "rules": [rule]})
     wrong = [found for found in check(document) if found.severity is Severity.BLOCK]
     if wrong:

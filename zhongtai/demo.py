@@ -5,6 +5,7 @@ Everything stands in `demo_data/*.yaml`; loading twice changes nothing, and what
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from capabilities.transaction.service import declare_offer, declare_seller
 from capabilities.user.contract import EnrolBuyer, Tier
 from capabilities.user.queries import find_buyer
 from capabilities.user.service import enrol_buyer, suspend_buyer
+from zhongtai.demo_features import enter_features
 from zhongtai.demo_rules import publish_demo_rules
 
 DATA = Path(__file__).parent / "demo_data"
@@ -60,6 +62,7 @@ def load_demo(session: Session) -> None:
         _enter_buyers(session, content)
         _enter_coupons(session, content)
     publish_demo_rules(session, yaml.safe_load((DATA / "rules.yaml").read_text(encoding="utf-8")))
+    enter_features(session, yaml.safe_load((DATA / "features.yaml").read_text(encoding="utf-8")))
 
 
 def _enter_business(session: Session, about: dict[str, Any]) -> None:
@@ -148,6 +151,7 @@ def _enter_buyers(session: Session, content: dict[str, Any]) -> None:
             tier=Tier(entry["tier"]),
             tags=tuple(entry.get("tags", ())),
             segments=tuple(entry.get("segments", ())),
+            birthday=date.fromisoformat(entry["born"]) if "born" in entry else None,
         )
         enrol_buyer(session, buyer)
         if "suspended" in entry:

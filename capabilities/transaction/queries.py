@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from capabilities.kernel.business import Business
 from capabilities.kernel.cursor import read_cursor, read_moment, write_cursor
 from capabilities.kernel.database import kept
 from capabilities.kernel.errors import MissingError
@@ -105,9 +106,15 @@ def count_orders(session: Session, filters: OrderFilters, *, at_most: int = 10_0
 
 
 def order_totals(session: Session, business: str, placed_from: datetime, placed_until: datetime) -> OrderTotals:
-    """The confirmed orders (whatever came back since) placed from one moment until (without) another, in the one currency of the business."""
+    """The confirmed orders (whatever came back since) placed from one moment until (without) another.
+
+    All are counted; amounts are of those in the currency of the business, since two currencies are never added.
+    """
+    own = OrderRow.currency == select(Business.currency).where(Business.business == business).scalar_subquery()
     count, discount, total = session.execute(
-        select(func.count(), func.sum(OrderRow.discount_minor), func.sum(OrderRow.total_minor)).where(
+        select(
+            func.count(), func.sum(OrderRow.discount_minor).filter(own), func.sum(OrderRow.total_minor).filter(own)
+        ).where(
             OrderRow.business == business,
             OrderRow.status.in_([status.value for status in SOLD]),
             OrderRow.placed_at >= placed_from,

@@ -34,7 +34,6 @@ DAY = timedelta(days=1)
 GOLD_FROM_500 = {
     "id": "r_gold",
     "name": "Gold from 500 a year",
-    "grain": "buyer",
     "stage": 10,
     "priority": 1,
     "when": {"all": [{"field": "buyer.last_year_minor", "op": "gte", "value": 500_00}]},
@@ -43,7 +42,6 @@ GOLD_FROM_500 = {
 ELSE_STANDARD = {
     "id": "r_standard",
     "name": "Else standard",
-    "grain": "buyer",
     "stage": 10,
     "when": {"all": []},
     "effects": [{"kind": "set_tier", "tier": "standard", "reason": "less than 500"}],

@@ -8,13 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 import capabilities.businesses  # noqa: F401 - registers what the lines of business do their own way
 from activities.catalogue import StepContext
 from activities.deciding import DecideRequest, decide
+from activities.prices import shown_offers
 from activities.pricing import quote_for
+from activities.webhooks.queries import endpoints_of
+from capabilities.account.queries_stored import gift_cards_page, stored_balance_of
 from capabilities.kernel.business import all_businesses
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import Base
@@ -22,17 +26,22 @@ from capabilities.kernel.errors import RefusedError
 from capabilities.kernel.extension import extension_points
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.contract import Quote
+from capabilities.marketing.price_queries import price_lists_of
 from capabilities.marketing.queries import coupons
+from capabilities.marketing.queries_campaigns import campaign_of
+from capabilities.marketing.queries_coupons import lots_page
 from capabilities.settlement.queries import rates_of
 from capabilities.transaction.contract import CheckoutRequest, Offer, OfferKind
-from capabilities.transaction.queries import list_offers, seller_names
+from capabilities.transaction.queries import list_offers, offers_of, seller_names
 from capabilities.transaction.service import hold_stock, open_order
 from capabilities.user.contract import BuyerStatus
-from capabilities.user.queries import buyers_page
+from capabilities.user.queries import buyer_of, buyers_page, consents_of, segments_of
 from capabilities.user.service import count_order
+from rules.document import document_from_json
+from rules.gate import exercise_apart
 from rules.queries import draft_of, releases_of, rule_sets
 from tests.builders import an_open_order
-from zhongtai.demo import EXAMPLE_CHECKOUT, EXAMPLE_TOTAL_MINOR, LINES_OF_BUSINESS, load_demo
+from zhongtai.demo import DATA, EXAMPLE_CHECKOUT, EXAMPLE_TOTAL_MINOR, LINES_OF_BUSINESS, load_demo
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -266,8 +275,80 @@ def test_every_demo_rule_set_is_live_by_one_person_and_approved_by_another(demo:
         *((business, "marketing.promotions") for business in LINES_OF_BUSINESS),
         ("platform", "transaction.risk"),
         ("logistics", "transaction.risk"),
+        ("platform", "transaction.refund_policy"),
+        ("retail", "user.tier"),
+        ("tourism", "user.tier"),
+        ("finance", "settlement.commission"),
+        ("retail", "settlement.maturing"),
     }
     for rule_set in found.values():
         (release,) = releases_of(demo, rule_set.id)
         assert (release.submitted_by, release.approved_by) == ("Lin Yu", "Chen Wei")
         assert draft_of(demo, rule_set.id) is None
+
+
+RULES = yaml.safe_load((DATA / "rules.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("entry", RULES, ids=[f"{e['business']} {e['document']['decision']}" for e in RULES])
+def test_every_demo_rule_set_passes_the_gate_in_a_process_of_its_own(entry: dict[str, Any]) -> None:
+    document = document_from_json(entry["document"])
+    report = exercise_apart(document)
+    assert report.rules_seen_true == report.rules == len(document.rules)
+
+
+# --- beyond selling ---------------------------------------------------------------------------------------------
+
+
+def test_household_packs_cost_less_from_some_pieces_on(demo: Session) -> None:
+    (one,) = quoted(demo, "retail", lines=lines(RT_RIC_001=1)).lines
+    (two,) = quoted(demo, "retail", lines=lines(RT_RIC_001=2)).lines
+    assert (one.unit_price_minor, two.unit_price_minor) == (69_00, 66_00)
+    (shown,) = shown_offers(demo, "retail", offers_of(demo, "retail", ["RT-RIC-001"]).values())
+    assert [(step.from_quantity, step.unit_price_minor) for step in shown.volume_prices] == [(2, 66_00), (4, 62_00)]
+
+
+def test_prices_depend_on_channel_and_tier_and_a_scheduled_sale_waits(demo: Session) -> None:
+    stream = quoted(demo, "retail", channel="livestream", lines=lines(RT_BEA_001=1))
+    assert stream.lines[0].unit_price_minor == 29_90
+    silver = quoted(demo, "retail", buyer_id="b_wang_wei", lines=lines(RT_BED_002=1))
+    assert silver.lines[0].unit_price_minor == 72_00
+    assert quoted(demo, "retail", lines=lines(RT_BED_001=1)).lines[0].unit_price_minor == 459_00
+    assert {found.terms.code for found in price_lists_of(demo, "retail")} == {
+        "household-packs",
+        "silver-home",
+        "livestream",
+        "winter-sale",
+    }
+
+
+def test_a_campaign_with_budgets_a_lot_of_codes_and_a_hint_are_alive(demo: Session) -> None:
+    found = campaign_of(demo, "retail", "beauty-days")
+    assert [(budget.counts, budget.most, budget.used) for budget in found.budgets] == [
+        ("spend", 50_000_00, 0),
+        ("uses", 3, 0),
+    ]
+    beauty = quoted(demo, "retail", buyer_id="b_li_na", lines=lines(RT_BEA_002=1), delivery_sku="RT-SHIP-STD")
+    assert (beauty.lines[0].discount_minor, rule_ids(beauty)) == (8_16, {"r_beauty_days"})
+    assert [hint.missing for hint in beauty.hints] == [39_16]
+    (lot,) = lots_page(demo, "retail").lots
+    assert (lot.opens, lot.made, lot.status) == ("FRIEND", 200, "ready")
+
+
+def test_buyers_have_points_consents_and_segments(demo: Session) -> None:
+    assert stored_balance_of(demo, BusinessIdentity("retail"), "b_sun_yue", "CNY").points == 5_400
+    said = consents_of(demo, "retail", "b_wang_wei")
+    assert [(purpose.value, consent.is_given) for purpose, consent in said.items()] == [("marketing", False)]
+    sizes = {segment.code: segment.members for segment in segments_of(demo, "retail")}
+    assert sizes == {"tea-lovers": 2, "home-cooks": 1, "regulars": 0, "big-spenders": 0}
+    assert buyer_of(demo, "logistics", "b_apotec").segments == ("contract-customers", "pharma")
+
+
+def test_the_example_webhook_is_switched_off(demo: Session) -> None:
+    (endpoint,) = endpoints_of(demo, "retail")
+    assert endpoint.status == "disabled"
+
+
+def test_gift_cards_carry_their_money_and_their_codes_are_not_kept(demo: Session) -> None:
+    page = gift_cards_page(demo, "retail")
+    assert sorted((card.last4, card.balance_minor) for card in page.cards) == [("678D", 50_00), ("789C", 200_00)]
