@@ -61,10 +61,15 @@ def reconcile(session: Session, context: StepContext, request: ReconcileRequest)
         )
         for act in acts
     ]
-    moved = service.reconcile(session, business, request.provider, rows)
+    done = service.reconcile(session, business, request.provider, rows)
     counts = recon_counts(session, business, provider=request.provider)
     return ReconcileResponse(
-        matched=counts.matched, parked=counts.parked, mistakes=sum(counts.mistakes.values()), moved=moved
+        business=business,
+        matched=counts.matched,
+        parked=counts.parked,
+        mistakes=sum(counts.mistakes.values()),
+        moved=done.moved,
+        credited=done.credited,
     )
 
 

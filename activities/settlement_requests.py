@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from capabilities.settlement.contract import Resolution
+from capabilities.settlement.contract import Credited, Resolution
 
 
 class Part(BaseModel):
@@ -215,12 +215,14 @@ class ReconcileRequest(Part):
 
 
 class ReconcileResponse(Part):
-    """Where all rows of the provider stand now, and how many moved by this run."""
+    """Where all rows of the provider stand now, how many moved by this run, and what it found at the bank, to be booked."""
 
+    business: str
     matched: int
     parked: int
     mistakes: int
     moved: int
+    credited: tuple[Credited, ...] = ()
 
 
 class TakeRequest(Part):

@@ -40,9 +40,11 @@ from capabilities.settlement.payout_types import (
     TransferStatus,
 )
 from capabilities.settlement.reconciliation_types import (
+    Credited,
     ImportFile,
     Mistake,
     ReadProblem,
+    Reconciled,
     ReconCounts,
     ReconFile,
     ReconFilePage,
@@ -68,6 +70,7 @@ __all__ = [
     "CommissionRate",
     "CommissionReversal",
     "Contract",
+    "Credited",
     "DeclareDestination",
     "DeclareRate",
     "Dispute",
@@ -93,6 +96,7 @@ __all__ = [
     "ReconFilters",
     "ReconRow",
     "ReconRowPage",
+    "Reconciled",
     "Resolution",
     "ResolveMistake",
     "ReverseCommission",

@@ -67,6 +67,22 @@ class Verdict(Contract):
     difference_minor: int = 0
 
 
+class Credited(Contract):
+    """A payout of the provider that the bank has credited: what came, and what the provider kept as fees."""
+
+    statement_id: str
+    currency: Currency
+    fees_minor: int = Field(ge=0)
+    credited_minor: int = Field(ge=0)
+
+
+class Reconciled(Contract):
+    """What a run changed: rows that stand elsewhere now, and payouts it found at the bank, which the ledger is to book."""
+
+    moved: int
+    credited: tuple[Credited, ...] = ()
+
+
 class ReadProblem(Contract):
     """Why a line of a file cannot be read."""
 

@@ -15,8 +15,10 @@ from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
 from capabilities.kernel.outbox import publish
 from capabilities.settlement.contract import (
+    Credited,
     ImportFile,
     Mistake,
+    Reconciled,
     ReconFile,
     ReconRow,
     ResolveMistake,
@@ -70,8 +72,8 @@ def import_file(session: Session, request: ImportFile, *, by: str) -> tuple[Reco
     return file_of(session, file_id), bool(added)
 
 
-def reconcile(session: Session, business: str, provider: str, platform: Sequence[ReconRow]) -> int:
-    """Partition all rows that are not at rest; returns how many stand elsewhere now. One run at a time a provider.
+def reconcile(session: Session, business: str, provider: str, platform: Sequence[ReconRow]) -> Reconciled:
+    """Partition all rows that are not at rest; returns what stands elsewhere now. One run at a time a provider.
 
     `platform` are our acts, as they are known now. What a person has resolved stays as it was resolved.
     """
@@ -83,11 +85,12 @@ def reconcile(session: Session, business: str, provider: str, platform: Sequence
     reach = _reach(session, business, provider)
     moved = _settle(session, business, provider, ACTS, reach)
     _add_up_payouts(session, business, provider)
-    moved += _settle(session, business, provider, PAYOUTS, reach)
-    if moved:
-        data = {"provider": provider, "moved": moved}
+    paid = _settle(session, business, provider, PAYOUTS, reach)
+    count = len(moved) + len(paid)
+    if count:
+        data = {"provider": provider, "moved": count}
         publish(session, business=business, type="reconciliation.moved", subject=f"{business}/{provider}", data=data)
-    return moved
+    return Reconciled(moved=count, credited=_credited(session, business, provider, paid))
 
 
 def take(session: Session, business: str, row_id: str, *, by: str) -> StandingRow:
@@ -188,19 +191,51 @@ def _reach(session: Session, business: str, provider: str) -> Reach:
     return Reach(provider=until.get("provider"), bank=until.get("bank"), patience=timedelta(hours=hours))
 
 
-def _settle(session: Session, business: str, provider: str, sides: tuple[str, ...], reach: Reach) -> int:
-    """Give every key that is not at rest its verdicts; returns how many rows moved."""
+def _settle(session: Session, business: str, provider: str, sides: tuple[str, ...], reach: Reach) -> list[ReconRowRow]:
+    """Give every key that is not at rest its verdicts; returns the rows that moved."""
     of_provider = (R.business == business, R.provider == provider, R.side.in_(sides), R.resolved_at.is_(None))
     restless = select(R.key).where(*of_provider, R.standing != Standing.MATCHED.value).distinct()
     rows = session.scalars(
         select(R).where(*of_provider, R.key.in_(restless)).execution_options(populate_existing=True)
     ).all()
     stands = {row.id: row for row in rows}
-    moved = 0
-    for verdict in partition([row_from(row) for row in rows], reach):
-        moved += _stand(stands[verdict.row_id], verdict)
+    verdicts = partition([row_from(row) for row in rows], reach)
+    moved = [stands[verdict.row_id] for verdict in verdicts if _stand(stands[verdict.row_id], verdict)]
     session.flush()
     return moved
+
+
+def _credited(session: Session, business: str, provider: str, moved: Sequence[ReconRowRow]) -> tuple[Credited, ...]:
+    """Of the rows that moved, the provider's payouts that are at the bank now. Where money left us, people book it."""
+    found = [
+        row
+        for row in moved
+        if row.side == Side.PROVIDER_PAYOUT.value and row.standing == Standing.MATCHED.value and row.amount_minor > 0
+    ]
+    if not found:
+        return ()
+    kept = session.execute(
+        select(R.payout_reference, R.currency, func.sum(func.coalesce(R.fee_minor, 0)))
+        .where(
+            R.business == business,
+            R.provider == provider,
+            R.side == Side.PROVIDER.value,
+            R.payout_reference.in_([row.payout_reference for row in found]),
+            R.status == "succeeded",
+            R.mistake.is_distinct_from(Mistake.DUPLICATE.value),
+        )
+        .group_by(R.payout_reference, R.currency)
+    )
+    fees = {(reference, currency): int(total) for reference, currency, total in kept}
+    return tuple(
+        Credited(
+            statement_id=row.id,
+            currency=row.currency,
+            fees_minor=max(0, fees[row.payout_reference, row.currency]),
+            credited_minor=row.amount_minor,
+        )
+        for row in sorted(found, key=lambda row: row.id)
+    )
 
 
 def _stand(row: ReconRowRow, verdict: Verdict) -> bool:

@@ -248,7 +248,7 @@ def test_our_acts_are_compared_with_the_statement_and_an_accepted_difference_is_
     found = step(session, "settlement.reconcile")
 
     # the refund is matched, the charge is not, our open charge and the provider's payout wait
-    assert found.model_dump() == {"matched": 2, "parked": 2, "mistakes": 2, "moved": 4}
+    assert found.model_dump(exclude={"business"}) == {"matched": 2, "parked": 2, "mistakes": 2, "moved": 4, "credited": ()}
     assert step(session, "settlement.reconcile", key="again").moved == 0
     (charge,) = rows_page(session, ReconFilters(business="retail", sides=(Side.PLATFORM,), is_open=True)).rows
     assert (charge.mistake, charge.difference_minor, file.rows) == ("amount", -1_00, 2)

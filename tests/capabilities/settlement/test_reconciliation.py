@@ -148,7 +148,7 @@ def test_injected_mistakes_are_found_exactly_whatever_the_order_of_files(engine,
         assert one == two
         found = Counter(mistake for *_, mistake, _ in one if mistake is not None)
         assert found == world.expected
-        assert reconcile(session, "one", "sim", world.ours) == 0
+        assert reconcile(session, "one", "sim", world.ours).moved == 0
         assert end_state(session, "one") == one
         session.rollback()
 
@@ -216,8 +216,10 @@ def test_the_net_of_a_payout_is_compared_with_the_banks_credit(session, bank, ex
     credited = [] if bank is None else [f"p1,{bank},CNY,2026-03-02"]
     taken_in(session, "bank", "\n".join([BANK_HEAD, *credited, "far,1,CNY,2026-03-20"]))
 
-    reconcile(session, "retail", "sim", [an_act("r1", "charge", 100, START)])
+    done = reconcile(session, "retail", "sim", [an_act("r1", "charge", 100, START)])
 
+    assert [(one.credited_minor, one.fees_minor) for one in done.credited] == ([(98, 2)] if bank == 98 else [])
+    assert reconcile(session, "retail", "sim", []).credited == ()
     (payout,) = rows_page(session, ReconFilters(business="retail", sides=(Side.PROVIDER_PAYOUT,))).rows
     assert (payout.row.amount_minor, payout.standing, payout.mistake, payout.difference_minor) == (98, *expected)
 
@@ -295,7 +297,7 @@ def test_people_take_note_and_resolve_a_mistake_with_its_counterpart(session):
     assert (done.resolved_by, done.resolution, recon_counts(session, "retail").open) == ("ann", "provider_mends", 0)
     with pytest.raises(ConflictError, match="resolved already"):
         resolve(session, "retail", ResolveMistake(row_id=row_id, resolution="ignore", reason="too old"), by="bob")
-    assert reconcile(session, "retail", "sim", [an_act("r1", "charge", 500_00 + 100, START)]) == 0
+    assert reconcile(session, "retail", "sim", [an_act("r1", "charge", 500_00 + 100, START)]).moved == 0
 
 
 def test_letting_much_money_go_takes_two_people(session):
