@@ -21,7 +21,6 @@ from capabilities.kernel.errors import ConflictError, InvalidError, RefusedError
 from capabilities.kernel.ids import derived_id
 from capabilities.kernel.outbox import publish
 from capabilities.marketing.contract import Quote
-from capabilities.transaction import refunds
 from capabilities.transaction.acts import lock_order, once
 from capabilities.transaction.contract import (
     CheckoutLine,
@@ -38,7 +37,7 @@ from capabilities.transaction.contract import (
 from capabilities.transaction.drafts import change_attributes, draft_request_of, save_draft
 from capabilities.transaction.queries import order_of
 from capabilities.transaction.unit_queries import refunded_minor, units_of
-from capabilities.transaction.units import require_status
+from capabilities.transaction.units import cancel_units, require_status
 
 
 class StepType(BaseModel):
@@ -95,10 +94,15 @@ class ApplyChange(StepType):
 
 
 class AppliedChange(StepType):
-    """`refund_id` is to be carried out as any refund; `addition_id` is a draft that a checkout places."""
+    """Where `is_due`, `refund_request` is asked for like any refund, bound to `refund_sha256`; its units are cancelled
+    already. `addition_id` is a draft that a checkout places.
+    """
 
     order_id: str
-    refund_id: str | None
+    status: OrderStatus
+    is_due: bool
+    refund_request: RefundRequest | None
+    refund_sha256: str | None
     addition_id: str | None
     to_refund_minor: int
     to_pay_minor: int
@@ -196,10 +200,9 @@ class _Change:
                 lines=tuple(off),
                 delivery=bool(delivery and had),
                 reason=self.request.reason,
+                pricing=self.request.pricing,
             )
-            self.refund = preview_refund(
-                self.session, self.order, self.refund_request, by_todays_rules=self.request.pricing == "today"
-            )
+            self.refund = preview_refund(self.session, self.order, self.refund_request)
         if more or delivery:
             self.checkout = self._addition(more, delivery)
             self.quote = quote_for(self.session, self.checkout)
@@ -272,10 +275,12 @@ class _Change:
         return preview.model_copy(update={"sha256": sha256})
 
     def apply(self, sha256: str, actor: str) -> AppliedChange:
-        order, refund_id, addition_id = self.order, None, None
-        if self.refund is not None and self.refund_request is not None:
-            refund_id = derived_id("rfd", order.id, sha256)
-            refunds.open_refund(self.session, refund_id, self.refund_request, self.refund, actor=actor)
+        order, addition_id, status = self.order, None, self.order.status
+        asked = self.refund_request
+        if asked is not None and asked.lines:
+            reason = asked.reason or "Changed."
+            done = cancel_units(self.session, order.id, key=sha256, lines=asked.lines, reason=reason, actor=actor)
+            status = done.status
         if self.checkout is not None and self.quote is not None:
             is_draft = order.status is OrderStatus.DRAFT
             draft_id = order.id if is_draft else derived_id("ord", order.id, sha256)
@@ -286,7 +291,10 @@ class _Change:
             change_attributes(self.session, order, self.request.attributes)
         return AppliedChange(
             order_id=order.id,
-            refund_id=refund_id,
+            status=status,
+            is_due=asked is not None,
+            refund_request=asked,
+            refund_sha256=self.refund.sha256 if self.refund else None,
             addition_id=addition_id,
             to_refund_minor=self.preview.to_refund_minor,
             to_pay_minor=self.preview.to_pay_minor,

@@ -19,7 +19,7 @@ from activities.refunding import preview_refund
 from capabilities.kernel.errors import ConflictError
 from capabilities.kernel.ids import derived_id
 from capabilities.kernel.outbox import publish
-from capabilities.transaction import refunds, returns
+from capabilities.transaction import returns
 from capabilities.transaction.acts import lock_order, once
 from capabilities.transaction.contract import (
     CheckoutLine,
@@ -70,11 +70,11 @@ class ExchangeStep(StepType):
 
 
 class Exchanged(StepType):
-    """The return to receive, the refund to carry out, and the draft that a checkout places."""
+    """The return to receive, the refund to ask for, and the draft that a checkout places."""
 
     order_id: str
     return_id: str
-    refund_id: str
+    refund_request: RefundRequest
     draft_id: str
     worth_minor: int
     new_total_minor: int
@@ -90,7 +90,7 @@ def preview_exchange(session: Session, context: StepContext, request: ExchangeRe
 
 @operation("transaction.exchange", en="Exchange goods", zh="换货")
 def exchange(session: Session, context: StepContext, request: ExchangeStep) -> Exchanged:
-    """Announce the return, open its refund and keep the new goods as a draft, once."""
+    """Announce the return and keep the new goods as a draft, once; the refund is the next step of the process."""
     asked = request.exchange
     order = lock_order(session, asked.order_id)
     actor = request.actor or context.actor
@@ -108,20 +108,13 @@ def exchange(session: Session, context: StepContext, request: ExchangeStep) -> E
             session, order.id, key=f"exchange {request.sha256}", lines=asked.lines, reason=asked.reason
         )
         wanted_refund = _refund(order, asked).model_copy(update={"return_id": back.id})
-        opened = refunds.open_refund(
-            session,
-            derived_id("rfd", order.id, request.sha256),
-            wanted_refund,
-            preview_refund(session, order, wanted_refund),
-            actor=actor,
-        )
         checkout = _checkout(order, asked, derived_id("ord", order.id, request.sha256))
         draft = keep_as_draft(session, checkout, quote_for(session, checkout), order.id, "exchange")
         returns.name_exchange(session, back.id, draft.id)
         made = Exchanged(
             order_id=order.id,
             return_id=back.id,
-            refund_id=opened.id,
+            refund_request=wanted_refund,
             draft_id=draft.id,
             **preview.model_dump(include={"worth_minor", "new_total_minor", "wallet_minor", "due_minor"}),
         )

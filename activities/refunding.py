@@ -54,18 +54,10 @@ WHOLE_BPS = 10_000
 
 
 def preview_refund(
-    session: Session,
-    order: Order,
-    request: RefundRequest,
-    *,
-    fee_bps: int = 0,
-    fee_minor: int = 0,
-    by_todays_rules: bool = False,
+    session: Session, order: Order, request: RefundRequest, *, fee_bps: int = 0, fee_minor: int = 0
 ) -> RefundPreview:
-    """What the request gives back now. Reads only; whoever opens the refund locks the order first and asks again.
-
-    `by_todays_rules` prices what is kept by the rules that are live now instead of the order's own.
-    """
+    """What the request gives back now. Reads only; whoever opens the refund locks the order first and asks again."""
+    by_todays_rules = request.pricing == "today"
     units = require_refundable(session, order, request)
     quote = find_quote(session, order.quote_id)
     kept = kept_lines(session, order, _adjustments(quote))

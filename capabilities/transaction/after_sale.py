@@ -188,6 +188,7 @@ class RefundRequest(Contract):
     """What is to be given back: units of lines, the delivery, the fees, or an amount; an amount stands alone.
 
     `return_id` names the return that is paid for. `destination` `wallet` credits the buyer instead of the sources.
+    `pricing` `today` prices what is kept by the rules that are live now, instead of by what the order's own declare.
     """
 
     order_id: str
@@ -199,6 +200,7 @@ class RefundRequest(Contract):
     reason: str = Field(default="", max_length=500)
     return_id: str | None = None
     destination: Literal["sources", "wallet"] = "sources"
+    pricing: Literal["order", "today"] = "order"
 
 
 class RefundAdjustment(Contract):

@@ -19,6 +19,8 @@ from frontends.retail.cart import COOKIE, METHODS, MOST_PIECES, Cart, kept_cart,
 router = APIRouter()
 
 MOST_COUPONS = 5
+SOLD = ("confirmed", "fulfilled", "completed")
+"""Statuses of an order that was paid and not cancelled since."""
 _ATTEMPT = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -140,9 +142,9 @@ async def wait(request: Request, run_id: str) -> Response:
     order_id = str(process.get("order_id") or "")
     order = await platform.order(order_id) if order_id else None
     is_over = process["ended_at"] is not None
-    if order is not None and (is_over or order["status"] == "confirmed"):
+    if order is not None and (is_over or order["status"] in SOLD):
         kept = [order_id if each == run_id else each for each in orders]
-        target = f"/orders/{order_id}" + ("?thanks=1" if order["status"] == "confirmed" else "")
+        target = f"/orders/{order_id}" + ("?thanks=1" if order["status"] in SOLD else "")
         answer: Response = RedirectResponse(target, 303)
         if request.headers.get("hx-request"):
             answer = Response(headers={"hx-redirect": target})

@@ -11,7 +11,7 @@ import time_machine
 from pydantic import BaseModel
 from sqlalchemy.orm import Session, sessionmaker
 
-from activities import receipt, transaction, user  # noqa: F401 - imported for the operations they declare
+from activities import after_sale, receipt, refunds, transaction, user  # noqa: F401 - imported for the operations they declare
 from activities.catalogue import StepContext, find_operation, operations
 from activities.expiry import Expired, expire_overdue
 from activities.journal.models import ProcessRun, RunStatus
