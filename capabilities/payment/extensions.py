@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.extension import ExtensionPoint
-from capabilities.kernel.settings import settings
 from capabilities.payment.providers import stripe
 from capabilities.payment.providers.protocol import Provider
 from capabilities.payment.providers.simulator import NAME, Simulator, is_simulated
 
 _PROVIDERS: dict[str, Provider] = {NAME: Simulator(), stripe.NAME: stripe.Stripe()}
+_TAKES: dict[str, Callable[[str], bool]] = {NAME: is_simulated, stripe.NAME: stripe.takes}
+"""By provider: whether it takes a payment method."""
 
 
 def _route(method: str) -> str:
     """Which provider takes a payment method: the simulator takes `sim_…`, Stripe `pm_…` where it is set up."""
-    if is_simulated(method):
-        return NAME
-    if method.startswith(stripe.PREFIX) and settings().stripe_api_key is not None:
-        return stripe.NAME
+    for name, takes in _TAKES.items():
+        if takes(method):
+            return name
     raise InvalidError(
         "payment.method_unknown",
         f"There is no payment method {method!r}.",
@@ -29,9 +31,10 @@ def _route(method: str) -> str:
 provider_of_method = ExtensionPoint("payment.provider_of_method", _route)
 
 
-def add_provider(name: str, provider: Provider) -> None:
-    """Make a provider known under its name."""
+def add_provider(name: str, provider: Provider, takes: Callable[[str], bool] = lambda _: False) -> None:
+    """Make a provider known under its name. One that takes no method of itself is used where rules send payments to it."""
     _PROVIDERS[name] = provider
+    _TAKES[name] = takes
 
 
 def find_provider(name: str) -> Provider:

@@ -6,10 +6,20 @@ from collections.abc import Mapping
 
 REASONS: Mapping[str, str] = {
     "account_closed": "the account is closed",
+    "another_source_refused": "what it was to be given back with was refused",
+    "authentication_required": "the card's owner has to confirm it, which is not possible here",
+    "charge_already_refunded": "it has been given back already",
     "card_declined": "the bank did not approve it",
+    "expired_card": "the card has expired",
+    "generic_decline": "the bank did not approve it",
+    "incorrect_cvc": "the card's security code is another one",
+    "insufficient_funds": "there is not enough money on the account",
+    "lost_card": "the bank did not approve it",
     "more_than_authorized": "more was asked than had been authorized",
+    "more_than_captured": "more was asked back than had been taken",
     "never_arrived": "the payment provider never received it",
     "not_authorized": "it had not been authorized",
+    "stolen_card": "the bank did not approve it",
     "voided": "the authorization had been withdrawn",
     "voided_before_arrival": "the payment provider received it too late",
 }

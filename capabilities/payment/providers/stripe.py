@@ -43,6 +43,11 @@ _AUTHORIZED = {"requires_capture": Outcome.SUCCEEDED, "succeeded": Outcome.SUCCE
 _REFUNDED = {"succeeded": Outcome.SUCCEEDED, "pending": Outcome.PROCESSING, "requires_action": Outcome.PROCESSING}
 
 
+def takes(method: str) -> bool:
+    """Whether Stripe takes the method: one of its own, where it is set up."""
+    return method.startswith(PREFIX) and settings().stripe_api_key is not None
+
+
 def stripe_client(own: Settings, http: stripe.HTTPClient | None = None) -> stripe.StripeClient:
     """The client of this installation; `UnavailableError` without a key."""
     if own.stripe_api_key is None:
