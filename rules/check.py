@@ -66,7 +66,7 @@ def _check_settings(document: RuleSetDocument, decision: Decision) -> list[Probl
         except ValidationError as error:
             found += [_bad_option(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
     for name, group in document.groups.items():
-        if group.mode not in ("stack", "best", "first") or group.best_per not in ("order", "line"):
+        if group.mode not in ("stack", "best", "first", "exclusive") or group.best_per not in ("order", "line"):
             found.append(
                 Problem(
                     Severity.BLOCK,
@@ -75,8 +75,8 @@ def _check_settings(document: RuleSetDocument, decision: Decision) -> list[Probl
                     "group_wrong",
                     f"Group {name!r} combines by {group.mode!r} per {group.best_per!r}, which does not exist.",
                     f"分组“{name}”的组合方式无效。",
-                    "Choose stack, best or first, per order or per line.",
-                    "请选择叠加、取最优或取第一个，按订单或按行。",
+                    "Choose stack, best, first or exclusive, per order or per line.",
+                    "请选择叠加、取最优、取第一个或互斥，按订单或按行。",
                 )
             )
     return found

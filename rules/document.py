@@ -66,7 +66,7 @@ class RuleLimit:
 
 @dataclass(frozen=True, slots=True)
 class GroupRules:
-    """How the rules of one group of a stage combine: `stack` all, `best` one, `first` that gives something."""
+    """How the rules of one group of a stage combine: `stack` all, `best` one, `first` that gives something, or `exclusive`."""
 
     mode: str = "stack"
     best_per: str = "order"

@@ -143,6 +143,8 @@ class GroupMode(StrEnum):
     STACK = "stack"
     BEST = "best"
     FIRST = "first"
+    EXCLUSIVE = "exclusive"
+    """The first by priority stands, and excludes the others of its group, whatever it gives."""
 
 
 class FiredRule(Contract):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from capabilities.kernel.decision import FieldKind
 from capabilities.kernel.expression import Operator, Test
@@ -111,6 +111,7 @@ def receipt(
     wording: Wording,
 ) -> Receipt:
     """`names` by sku, `told` by release id."""
+    told = {release_id: _as_taken(one, quote) for release_id, one in told.items()}
     ordered = sorted(verdicts, key=_how_far)
     views = [_verdict(verdict, told.get(verdict.release_id), wording) for verdict in ordered]
     almost = [view for view in views if view.outcome in ALMOST and view.missing]
@@ -130,6 +131,16 @@ def receipt(
     )
 
 
+def _as_taken(told: Told, quote: Quote) -> Told:
+    """Rules with the effects they had: those for the other case, where their condition did not hold."""
+    turned = {outcome.rule_id for outcome in quote.outcomes if outcome.is_otherwise}
+    rules = {
+        rule_id: replace(rule, effects=rule.otherwise) if rule_id in turned else rule
+        for rule_id, rule in told.rules.items()
+    }
+    return replace(told, rules=rules) if turned else told
+
+
 def _how_far(verdict: RuleVerdict) -> tuple[bool, int]:
     """Rules that missed by an amount first, the nearest on top; the others in their own order."""
     difference = verdict.failed.difference if verdict.failed else None
@@ -138,7 +149,7 @@ def _how_far(verdict: RuleVerdict) -> tuple[bool, int]:
 
 def _line(line: QuoteLine, names: Mapping[str, str], told: Mapping[str, Told], wording: Wording) -> LineView:
     return LineView(
-        name=names.get(line.sku, line.sku),
+        name=_line_name(line, names, told, wording),
         sku=line.sku,
         is_delivery=line.kind == "delivery",
         quantity=line.quantity,
@@ -151,6 +162,16 @@ def _line(line: QuoteLine, names: Mapping[str, str], told: Mapping[str, Told], w
         total_minor=line.total_minor,
         adjustments=tuple(_adjustment(one, told.get(one.release_id), wording) for one in line.adjustments),
     )
+
+
+def _line_name(line: QuoteLine, names: Mapping[str, str], told: Mapping[str, Told], wording: Wording) -> str:
+    """A line by its offer; a surcharge by the rule that asks for it, a gift as one."""
+    name = names.get(line.sku, line.sku)
+    if line.kind == "fee":
+        rules = (one.rules.get(line.fee_rule_id or "") for one in told.values())
+        asked = next((rule.name for rule in rules if rule is not None), line.sku)
+        return wording.text(N_("surcharge: %(name)s"), name=asked)
+    return wording.text(N_("gift: %(name)s"), name=name) if line.is_gift else name
 
 
 def _adjustment(one: Adjustment, told: Told | None, wording: Wording) -> AdjustmentView:

@@ -51,17 +51,11 @@ from web.console.rule_input import (
 )
 from web.console.rule_limits import limit_sentences, limit_values
 from web.console.rule_sets import Opening, RuleSetHead, may_change, open_rule_set, require_change
-from web.console.rule_words import EXCLUSIVE, GRAINS, WEEKDAYS, Wording
+from web.console.rule_words import EXCLUSIVE, GRAINS, MODES, WEEKDAYS, Wording
 from web.console.texts import N_
 from web.console.visit import Needs, Visit
 
 router = APIRouter(route_class=ConsoleRoute)
-
-MODES = {
-    "stack": N_("all count"),
-    "best": N_("the best for the buyer counts"),
-    "first": N_("the first that gives something counts"),
-}
 
 
 @dataclass(frozen=True)

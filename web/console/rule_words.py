@@ -35,6 +35,12 @@ EXCLUSIVE = {
     "stage": N_("excludes all others of its stage"),
     "order": N_("excludes all others of the order"),
 }
+MODES = {
+    "stack": N_("all count"),
+    "best": N_("the best for the buyer counts"),
+    "first": N_("the first that gives something counts"),
+    "exclusive": N_("the first counts and excludes the others"),
+}
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 
 

@@ -276,7 +276,7 @@ def _read_groups(spot: Spot) -> dict[str, dict[str, str]]:
     for name, group in spot.pairs().items():
         found = group.mapping(["mode", "best_per"])
         groups[name] = {
-            "mode": found["mode"].choice(["stack", "best", "first"]) if "mode" in found else "stack",
+            "mode": found["mode"].choice(["stack", "best", "first", "exclusive"]) if "mode" in found else "stack",
             "best_per": found["best_per"].choice(["order", "line"]) if "best_per" in found else "order",
         }
     return groups

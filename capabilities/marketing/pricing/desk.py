@@ -36,13 +36,16 @@ class Desk:
         self.acted: list[FiredRule] = []
 
     def apply_group(self, group: Sequence[FiredRule]) -> None:
-        """Apply a group by its mode: all, the best, or the first that gives something."""
+        """Apply a group by its mode: all, the best, the first that gives something, or the first and no other."""
         first = group[0]
         if first.mode.value == "stack":
             for rule in group:
                 self._take(self._try(rule))
         elif first.mode.value == "first":
             self._apply_first(group)
+        elif first.mode.value == "exclusive":
+            self._take(self._try(first))
+            self.endings.extend(Ending(rule, "excluded", first.rule_id) for rule in group[1:])
         elif first.best_per == "order":
             self._apply_best(group)
         else:

@@ -223,7 +223,7 @@ def fired_rules(draw: st.DrawFn, cart: Cart, most: int = 8) -> list[FiredRule]:
     count = draw(st.integers(0, most))
     groups = {
         name: {
-            "mode": draw(st.sampled_from(["stack", "best", "first"])),
+            "mode": draw(st.sampled_from(["stack", "best", "first", "exclusive"])),
             "best_per": draw(st.sampled_from(["order", "line"])),
         }
         for name in ("default", "g1")
