@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from activities.limits import allowances_then
+from activities.rule_money import is_foreign, speaks_home_money, why_foreign
 from activities.stage_loop import PricedCart, run_stages
 from capabilities.kernel.decision import FieldType
 from capabilities.marketing.contract import (
@@ -179,6 +180,8 @@ def _why_it_did_not_fire(priced: PricedCart, decision: str, rule: Rule) -> dict[
     reason = why_ineligible(rule, cart.at, cart.coupon_codes, cart.buyer.id, cart.time_zone)
     if reason is not None:
         return {"outcome": _INELIGIBLE[reason]}
+    if is_foreign(cart) and speaks_home_money(rule):
+        return {"outcome": "not_matched", "failed": why_foreign(cart)}
     state = priced.began_with[rule.stage]
     fields = fields_by_name(decision, rule.grain)
     if rule.grain == "order":

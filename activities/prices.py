@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -46,7 +46,7 @@ Offers = dict[str, Offer]
 
 def repricing(
     session: Session, business: Business, checkout: CheckoutRequest, buyer: AdmittedBuyer, at: datetime
-) -> Callable[[Offers], Offers] | None:
+) -> Repricing | None:
     """How the offers of this cart get the prices of lists; None, and nothing read, where the business has no list.
 
     A line may be one of several of the same sku: the quantity of a price is that of the whole cart.
@@ -67,11 +67,20 @@ def repricing(
         quantities=dict(quantities),
     )
 
-    def reprice(offers: Offers) -> Offers:
-        listed = prices_for(session, business.business, business.price_lists, question)
-        return {sku: with_price(offer, listed.get(sku)) for sku, offer in offers.items()}
+    return Repricing(session, business, question)
 
-    return reprice
+
+class Repricing:
+    """Gives offers the prices of lists; afterwards `lists` says of which, by sku."""
+
+    def __init__(self, session: Session, business: Business, question: PriceQuestion) -> None:
+        self._session, self._business, self._question = session, business, question
+        self.lists: dict[str, str] = {}
+
+    def __call__(self, offers: Offers) -> Offers:
+        listed = prices_for(self._session, self._business.business, self._business.price_lists, self._question)
+        self.lists = {sku: price.list_code for sku, price in listed.items()}
+        return {sku: with_price(offer, listed.get(sku)) for sku, offer in offers.items()}
 
 
 def with_price(offer: Offer, listed: ListedPrice | None) -> Offer:

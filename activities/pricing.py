@@ -178,7 +178,9 @@ def _cart(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer) -> 
     """Prices, categories and floors come from the offers, never from the caller."""
     business = business_of(session, checkout.business)
     at = now()
-    resolved = resolve_checkout(session, checkout, repricing(session, business, checkout, buyer, at))
+    reprice = repricing(session, business, checkout, buyer, at)
+    resolved = resolve_checkout(session, checkout, reprice)
+    lists = {} if reprice is None else reprice.lists
     delivery = resolved.delivery
     return Cart(
         business=checkout.business,
@@ -186,6 +188,7 @@ def _cart(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer) -> 
         channel=checkout.channel,
         country=checkout.country,
         currency=checkout.currency,
+        home_currency=business.currency,
         at=at,
         time_zone=business.time_zone,
         prices_include_tax=business.prices_include_tax,
@@ -216,6 +219,7 @@ def _cart(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer) -> 
                 floor_price_minor=line.offer.floor_price_minor,
                 tax_rate_bps=line.offer.tax_rate_bps,
                 weight_g=line.offer.weight_g,
+                price_list=lists.get(line.offer.sku),
             )
             for line in resolved.lines
         ),

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from activities.hinting import hint_of
+from activities.rule_money import is_foreign, positions_of_amounts
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.expression import AGGREGATE_PREFIX, tests_of
 from capabilities.marketing.contract import (
@@ -80,6 +81,7 @@ class PreparedRelease:
             if effect.get("kind") == "gift"
             for sku in effect.get("skus", ())
         )
+        self.of_amounts = positions_of_amounts(document.rules)
         self._fired: dict[tuple[int, bool], FiredRule] = {}
 
     def fired_rule(self, position: int, *, otherwise: bool = False) -> FiredRule:
@@ -217,7 +219,8 @@ def _hints(
         for stage, positions in sorted(one.hinting.items()):
             for position in positions:
                 rule = one.document.rules[position]
-                if rule.id not in done and rule.grain == "order":
+                is_meant = not (is_foreign(state.cart) and position in one.of_amounts)
+                if is_meant and rule.id not in done and rule.grain == "order":
                     found.extend(hint_of(rule, one.fired_rule(position), one.document.decision, began_with[stage]))
     return tuple(found)
 
@@ -245,7 +248,8 @@ def _fired_in(
                 lines_by_position.setdefault(number, []).append(position.id)
     cart = state.cart
     otherwise = frozenset(one.otherwise.get(stage, ())) - lines_by_position.keys()
-    for number in sorted((*lines_by_position, *otherwise)):
+    foreign = one.of_amounts if is_foreign(cart) else frozenset[int]()
+    for number in sorted({*lines_by_position, *otherwise} - foreign):
         rule = one.document.rules[number]
         # the coupon is left to marketing, which tells "no coupon" from "did not hold"
         codes = cart.coupon_codes if rule.coupon is None else (*cart.coupon_codes, rule.coupon)

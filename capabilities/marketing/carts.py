@@ -44,6 +44,8 @@ class CartLine(Contract):
     floor_price_minor: int = Field(default=0, ge=0)
     tax_rate_bps: int = Field(default=0, ge=0)
     weight_g: int = Field(default=0, ge=0)
+    price_list: str | None = None
+    """The price list the unit price comes from; None: the offer's own price."""
 
 
 class CartDelivery(Contract):
@@ -80,6 +82,8 @@ class Cart(Contract):
     channel: str = "web"
     country: str = "CN"
     currency: Currency
+    home_currency: Currency | None = None
+    """The money of the business, in which its rules name amounts; None: the cart's own."""
     at: datetime
     time_zone: str = "UTC"
     prices_include_tax: bool = False

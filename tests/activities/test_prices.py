@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from activities.catalogue import StepContext, find_operation
+from activities.explaining import explain_quote
 from activities.prices import Audience, price_file, shown_offers
 from activities.pricing import quote_for
 from capabilities.kernel.clock import now
@@ -20,10 +21,13 @@ from capabilities.kernel.errors import ConflictError, InvalidError, MissingError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.price_contract import ChangedPrices
 from capabilities.marketing.price_queries import price_history
+from capabilities.marketing.queries import cart_of
 from capabilities.transaction.contract import CheckoutLine, CheckoutRequest, OfferKind
 from capabilities.transaction.queries import offers_of
-from capabilities.user.contract import AdmittedBuyer
-from tests.builders import a_business, an_offer
+from capabilities.user.contract import AdmittedBuyer, EnrolBuyer
+from capabilities.user.service import enrol_buyer
+from tests.builders import a_business, an_offer, live_rules
+from workflows.worker import load_operations
 
 GUEST = AdmittedBuyer()
 GOLD = AdmittedBuyer(buyer_id="ann", tier="gold", segments=("press",))
@@ -33,6 +37,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def shop(session: Session) -> Session:
+    load_operations()
     a_business(session)
     an_offer(session, "tea", price=100_00)
     an_offer(session, "mug", price=50_00)
@@ -114,6 +119,57 @@ def test_what_a_list_prices_in_another_currency_is_sold_in_it(shop: Session) -> 
         quote_for(shop, cart(("tea", 1), ("mug", 1), currency="EUR"), GUEST)
     assert (caught.value.code, caught.value.details["skus"]) == ("transaction.currency_wrong", ["mug"])
     assert priced(shop, cart(("tea", 1))) == [100_00]
+
+
+def test_rules_of_amounts_stay_in_the_money_of_the_business_and_say_so(shop: Session) -> None:
+    a_list(shop, "euro", {"tea": 100_00}, currency="EUR")
+    amount = {"kind": "amount_off", "amount_minor": 20_00, "apply": "across"}
+    percent = {"kind": "percent_off", "rate_bps": 1000, "apply": "across"}
+    spend = {"all": [{"field": "order.subtotal_minor", "op": "gte", "value": 1}]}
+    in_euro = {"all": [{"field": "order.currency", "op": "eq", "value": "EUR"}]}
+    live_rules(
+        shop,
+        {"id": "r_amount", "name": "Amount", "when": {"all": []}, "effects": [amount]},
+        {"id": "r_spend", "name": "Spend", "when": spend, "effects": [percent]},
+        {"id": "r_percent", "name": "Percent", "when": {"all": []}, "effects": [percent]},
+        {"id": "r_euro", "name": "Euro", "when": in_euro, "effects": [amount]},
+    )
+    done = run(
+        shop, "marketing.price", checkout=cart(("tea", 1), currency="EUR").model_dump(), buyer=GUEST.model_dump()
+    )
+    found = explain_quote(shop, done.quote_id)
+    assert found.is_reproduced
+    assert {verdict.rule_id: verdict.outcome for verdict in found.verdicts} == {
+        "r_amount": "not_matched",
+        "r_spend": "not_matched",
+        "r_percent": "applied",
+        "r_euro": "applied",
+    }
+    assert found.verdicts[0].failed.en == "the rule speaks of amounts in CNY; this cart is in EUR"
+    at_home = quote_for(shop, cart(("tea", 1)), GUEST)
+    assert {outcome.rule_id for outcome in at_home.outcomes} == {"r_amount", "r_spend", "r_percent"}
+
+
+def test_a_line_remembers_the_list_its_price_comes_from(shop: Session) -> None:
+    a_list(shop, "all", {"tea": 90_00})
+    asked = cart(("tea", 1), ("mug", 1)).model_dump()
+    done = run(shop, "marketing.price", checkout=asked, buyer=GUEST.model_dump())
+    assert [line.price_list for line in cart_of(shop, done.quote_id).lines] == ["all", None]
+
+
+def test_points_are_read_only_where_a_rule_asks_for_them(shop: Session, engine: Engine) -> None:
+    enrol_buyer(shop, EnrolBuyer(business="retail", id="ann", name="Ann"))
+    run(shop, "account.grant_points", buyer_id="ann", points=120, currency="CNY", subject="test")
+    request = cart(("tea", 1)).model_copy(update={"buyer_id": "ann"})
+    with statements(engine) as seen:
+        assert quote_for(shop, request).discount_minor == 0
+    assert not [found for found in seen if "ledger_" in found]
+    effect = {"kind": "amount_off", "amount_minor": 1_00, "apply": "across"}
+    when = {"all": [{"field": "buyer.points", "op": "gte", "value": 120}]}
+    live_rules(shop, {"id": "r_points", "name": "Points", "when": when, "effects": [effect]})
+    assert quote_for(shop, request).discount_minor == 1_00
+    run(shop, "account.take_back_points", buyer_id="ann", points=1, currency="CNY", subject="test2")
+    assert quote_for(shop, request).discount_minor == 0
 
 
 def test_a_list_holds_from_and_until_its_times_without_anybody_doing_anything(shop: Session) -> None:
