@@ -8,6 +8,7 @@
 | `payment.claim_dues` | takes open dues for collecting | `payment.release_dues` |
 | `payment.collect` (outside) | one more payment of the order, authorized and captured | – |
 | `payment.settle_dues` | what was claimed is paid, in the schedule and in the ledger | – |
+| `payment.owe_less` | a refund of what was never paid shrinks what is due | – |
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from capabilities.payment.intents import Intent, PaymentStand, stand_of
 from capabilities.payment.queries import payments_of_order
 from capabilities.payment.reasons import told
 from capabilities.payment.schedule import Due, DueStatus, DueWhen, dues_of, terms_of
-from capabilities.payment.schedule_queries import dues_claimed, owed_of, total_of
+from capabilities.payment.schedule_queries import dues_claimed, owed_of, owed_of_order, total_of
 from capabilities.payment.service import Origin, lock_payments
 from capabilities.transaction.contract import Order
 from capabilities.transaction.extensions import begins_on
@@ -146,6 +147,19 @@ class SettleRequest(Part):
     by: Literal["provider", "courier"] = "provider"
 
 
+class OweLessRequest(Part):
+    """A refund took back what was not paid yet: the buyer owes so much less."""
+
+    order_id: str
+    amount_minor: int = Field(ge=0)
+
+
+class StillOwed(Part):
+    """What the order still owes."""
+
+    owed_minor: int
+
+
 class Settled(Part):
     """What was paid now, and what the order still owes."""
 
@@ -252,6 +266,14 @@ def settle_dues(session: Session, context: StepContext, request: SettleRequest) 
         paid_minor=total_of(dues),
         positions=tuple(due.position for due in dues),
     )
+
+
+@operation("payment.owe_less", en="Owe less", zh="减少待付金额")
+def owe_less(session: Session, context: StepContext, request: OweLessRequest) -> StillOwed:
+    """Shrink the last open dues of the order. Refused while they are being collected right now."""
+    del context
+    service.owe_less(session, request.order_id, request.amount_minor)
+    return StillOwed(owed_minor=owed_of_order(session, request.order_id))
 
 
 def _intend_collection(session: Session, context: StepContext, request: CollectRequest) -> Collection:

@@ -19,6 +19,7 @@ from capabilities.payment.schedule import DueStatus
 from capabilities.payment.schedule_models import DueRow
 from capabilities.payment.schedule_queries import owed_of_order, schedule_of
 from capabilities.transaction.queries import order_of
+from tests.workflows.aftersale import policy, told
 from tests.workflows.driving import Sessions, answered, begin, until
 from workflows import due_dates, starting
 from workflows.inputs import typed_input
@@ -181,3 +182,27 @@ async def test_what_has_come_due_is_collected_by_itself_once(shop: Sessions, cli
             DueStatus.PAID,
             DueStatus.OPEN,
         ]
+
+
+async def test_a_refund_takes_off_what_is_owed_before_any_money_goes_back(
+    shop: Sessions, client: Client, worker: None
+) -> None:
+    policy(shop, {"kind": "auto"})
+    _, body = await answered(client, begin(shop, terms="3"))
+    with shop() as session:
+        order = order_of(session, body["order_id"])
+        first, second, third = (due.amount_minor for due in schedule_of(session, order.id))
+    asked = {"order_id": order.id, "kind": "goodwill", "amount_minor": third + 100, "reason": "late"}
+    status, back = await told(shop, client, "refund", {"request": asked})
+    assert (status, back["total_minor"], back["due_minor"]) == (201, third + 100, 0), back
+    with shop() as session:
+        assert [(due.amount_minor, due.status) for due in schedule_of(session, order.id)] == [
+            (first, DueStatus.PAID),
+            (second - 100, DueStatus.OPEN),
+            (0, DueStatus.CANCELLED),
+        ]
+    assert books(shop)[AccountKind.BUYER_RECEIVABLE] == second - 100
+    everything = {"order_id": order.id, "kind": "goodwill", "amount_minor": order.total_minor - third - 100}
+    status, back = await told(shop, client, "refund", {"request": everything})
+    assert (status, back["due_minor"]) == (201, first), back
+    assert books(shop)[AccountKind.BUYER_RECEIVABLE] == books(shop)[AccountKind.PROVIDER_CLEARING] == 0
