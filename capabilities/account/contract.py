@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -99,6 +100,11 @@ POINTS_CURRENCY = "PTS"
 """Points are an asset of the ledger in a currency of their own, without decimals."""
 
 
+@lru_cache(maxsize=8_192)
+def _account_id(business: str, kind: str, party: str, currency: str) -> str:
+    return derived_id("acc", business, kind, party, currency)
+
+
 class AccountRef(Contract):
     """An account by what it is; it is opened when it is first used. `party` is empty for the business's own."""
 
@@ -109,7 +115,7 @@ class AccountRef(Contract):
 
     @property
     def id(self) -> str:
-        return derived_id("acc", self.business, self.kind.value, self.party, self.currency)
+        return _account_id(self.business, self.kind.value, self.party, self.currency)
 
     @property
     def side(self) -> Side:

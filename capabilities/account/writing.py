@@ -1,5 +1,6 @@
 """The statement that writes a linked set. Rows travel as arrays, so that its text is the same for any number of them: it is
-compiled and prepared once. Transfers, entries, accounts that are new and balances go in one round trip.
+compiled and prepared once. Transfers, entries (which follow from them), accounts that are new and balances go in one round
+trip. The driver remembers how to read a statement of less than 4,096 letters and 50 values; this one is kept below.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from capabilities.account.queries import SUMS
 
 TRANSFER_COLUMNS = {
     "id": "varchar",
-    "linked_id": "varchar",
     "business": "varchar",
     "phase": "varchar",
     "debit_account_id": "varchar",
@@ -36,21 +36,10 @@ TRANSFER_COLUMNS = {
     "expires_at": "timestamptz",
     "subject": "varchar",
     "reason": "varchar",
-    "actor": "varchar",
-    "correlation_id": "varchar",
     "body_sha256": "varchar",
-    "created_at": "timestamptz",
 }
-ENTRY_COLUMNS = {
-    "transfer_id": "varchar",
-    "layer": "varchar",
-    "side": "varchar",
-    "account_id": "varchar",
-    "amount_minor": "bigint",
-    "currency": "varchar",
-    "business": "varchar",
-    "created_at": "timestamptz",
-}
+OF_SET = {"linked_id": "varchar", "actor": "varchar", "correlation_id": "varchar", "created_at": "timestamptz"}
+"""What all transfers of a set have in common: one value, no array."""
 BALANCE_COLUMNS = {"account_id": "varchar", "slot": "integer", "business": "varchar", "side": "varchar"} | {
     f"{name}_minor": "bigint" for name in SUMS
 }
@@ -66,29 +55,43 @@ ACCOUNT_COLUMNS = {
 }
 
 
-def _adding(table: str, prefix: str, columns: Mapping[str, str], where: str = "") -> str:
-    """Rows in the order in which they are given: what others wait for is locked in it."""
-    names = ", ".join(columns)
-    arrays = ", ".join(f"CAST(:{prefix}_{name} AS {kind}[])" for name, kind in columns.items())
-    given = f"unnest({arrays}) WITH ORDINALITY AS given ({names}, place)"
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {given} {where} ORDER BY place"  # noqa: S608 - all ours
+def _arrays_of(prefix: str, columns: Mapping[str, str]) -> str:
+    return ", ".join(f"CAST(:{prefix}_{name} AS {kind}[])" for name, kind in columns.items())
 
 
 IF_MADE = "WHERE (SELECT count(*) FROM made) > 0"  # counted, so that all transfers stand before a balance is locked
 
-WRITE_SET = text(f"""
-WITH made AS (
-    {_adding("ledger_transfer", "t", TRANSFER_COLUMNS)} ON CONFLICT (id) DO NOTHING RETURNING id
+ADD_ACCOUNTS = f"""
+INSERT INTO ledger_account ({", ".join(ACCOUNT_COLUMNS)}) SELECT * FROM unnest({_arrays_of("a", ACCOUNT_COLUMNS)})
+"""  # noqa: S608 - all of it stands here
+GIVEN_COLUMNS = TRANSFER_COLUMNS | {"held_minor": "bigint"}
+
+WRITE_SET = f"""
+WITH given AS (
+    SELECT * FROM unnest({_arrays_of("t", GIVEN_COLUMNS)}) AS x ({", ".join(GIVEN_COLUMNS)})
+), made AS (
+    INSERT INTO ledger_transfer ({", ".join([*TRANSFER_COLUMNS, *OF_SET])})
+    SELECT {", ".join(TRANSFER_COLUMNS)}, {", ".join(f"CAST(:{name} AS {kind})" for name, kind in OF_SET.items())}
+    FROM given ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id
 ), opened AS (
-    {_adding("ledger_account", "a", ACCOUNT_COLUMNS, IF_MADE)} ON CONFLICT DO NOTHING
+    {ADD_ACCOUNTS} {IF_MADE} ORDER BY 1 ON CONFLICT DO NOTHING
 ), entered AS (
-    {_adding("ledger_entry", "e", ENTRY_COLUMNS, IF_MADE)}
+    INSERT INTO ledger_entry (transfer_id, layer, side, account_id, amount_minor, currency, business, created_at)
+    SELECT id, layer, side, CASE side WHEN 'debit' THEN debit_account_id ELSE credit_account_id END, minor, currency,
+        business, CAST(:created_at AS timestamptz)
+    FROM given CROSS JOIN (VALUES ('debit'), ('credit')) AS sides (side)
+    CROSS JOIN LATERAL (VALUES
+        ('posted', CASE WHEN phase IN ('single', 'post') THEN amount_minor ELSE 0 END),
+        ('pending', CASE phase WHEN 'pending' THEN amount_minor ELSE -held_minor END)) AS layers (layer, minor)
+    {IF_MADE} AND minor <> 0
 )
-{_adding("ledger_balance", "b", BALANCE_COLUMNS, IF_MADE)}
+INSERT INTO ledger_balance ({", ".join(BALANCE_COLUMNS)}) SELECT {", ".join(BALANCE_COLUMNS)}
+FROM unnest({_arrays_of("b", BALANCE_COLUMNS)}) WITH ORDINALITY AS x ({", ".join(BALANCE_COLUMNS)}, place)
+{IF_MADE} ORDER BY place
 ON CONFLICT (account_id, slot) DO UPDATE SET
     {", ".join(f"{name}_minor = ledger_balance.{name}_minor + excluded.{name}_minor" for name in SUMS)}
 RETURNING account_id, lowest_minor
-""")
+"""  # noqa: S608 - all of it stands here
 """Nothing is written where the set exists. Balances are changed in one order by everybody, accounts with a limit first, so
 that writers who meet on two accounts do not wait for each other in a circle; whoever has to read an account before it moves
 (`lock_limited`) locks it in the same order.
@@ -97,7 +100,8 @@ Where only a part of the set is new, the entries of the other part exist: their 
 so that no half of a set can be committed.
 """
 
-OPEN_ACCOUNTS = text(f"{_adding('ledger_account', 'a', ACCOUNT_COLUMNS)} ON CONFLICT DO NOTHING")
+WRITE = text(" ".join(WRITE_SET.split()))
+OPEN_ACCOUNTS = text(f"{ADD_ACCOUNTS} ORDER BY 1 ON CONFLICT DO NOTHING")
 OPEN_BALANCES = text("""
 INSERT INTO ledger_balance (account_id, slot, business, side, lowest_minor, highest_minor, debits_posted_minor,
     credits_posted_minor, debits_pending_minor, credits_pending_minor)
@@ -158,47 +162,48 @@ def lock_limited(session: Session, refs: Sequence[AccountRef], moment: datetime)
 
 def write_set(session: Session, write: SetToWrite) -> bool:
     """Whether the set was written; False where it exists already, whole."""
+    first = write.transfers[0]
     values = (
-        _arrays(
-            "t",
-            TRANSFER_COLUMNS,
-            [_transfer_values(one, write.hashes[one.id]) for one in sorted(write.transfers, key=attrgetter("id"))],
-        )
-        | _arrays("a", ACCOUNT_COLUMNS, _account_values(write.named, write.transfers[0].created_at))
-        | _arrays("e", ENTRY_COLUMNS, _entry_values(write))
+        _arrays("t", [*TRANSFER_COLUMNS, "held_minor"], _transfer_values(write))
+        | _arrays("a", ACCOUNT_COLUMNS, _account_values(write.named, first.created_at))
         | _arrays("b", BALANCE_COLUMNS, _balance_values(write))
+        | {name: getattr(first, name) for name in OF_SET}
     )
-    changed = session.execute(WRITE_SET, values).all()
+    changed = session.execute(WRITE, values).all()
     new = [id_ for id_, lowest in changed if lowest is None and write.accounts[id_].is_limited]
     if new:
         session.execute(LIMIT_NEW, {"ids": new})
     return bool(changed)
 
 
-def _transfer_values(transfer: Transfer, body_sha256: str) -> dict[str, Any]:
-    exchange = transfer.exchange
-    return {
-        "id": transfer.id,
-        "linked_id": transfer.linked_id,
-        "business": transfer.business,
-        "phase": transfer.phase.value,
-        "debit_account_id": transfer.debit_account_id,
-        "credit_account_id": transfer.credit_account_id,
-        "currency": transfer.currency,
-        "amount_minor": transfer.amount_minor,
-        "pending_id": transfer.pending_id,
-        "corrects_id": transfer.corrects_id,
-        "exchange_id": None if exchange is None else exchange.other_id,
-        "rate_numerator": None if exchange is None else exchange.numerator,
-        "rate_denominator": None if exchange is None else exchange.denominator,
-        "expires_at": transfer.expires_at,
-        "subject": transfer.subject,
-        "reason": transfer.reason,
-        "actor": transfer.actor,
-        "correlation_id": transfer.correlation_id,
-        "body_sha256": body_sha256,
-        "created_at": transfer.created_at,
-    }
+def _transfer_values(write: SetToWrite) -> list[dict[str, Any]]:
+    """The transfers; `held_minor` is what a resolving one takes back of the pending layer."""
+    values = []
+    for transfer in write.transfers:
+        exchange = transfer.exchange
+        pending = (leg.amount_minor for leg in write.legs[transfer.id] if leg.layer == "pending")
+        values.append(
+            {
+                "id": transfer.id,
+                "business": transfer.business,
+                "phase": transfer.phase.value,
+                "debit_account_id": transfer.debit_account_id,
+                "credit_account_id": transfer.credit_account_id,
+                "currency": transfer.currency,
+                "amount_minor": transfer.amount_minor,
+                "pending_id": transfer.pending_id,
+                "corrects_id": transfer.corrects_id,
+                "exchange_id": None if exchange is None else exchange.other_id,
+                "rate_numerator": None if exchange is None else exchange.numerator,
+                "rate_denominator": None if exchange is None else exchange.denominator,
+                "expires_at": transfer.expires_at,
+                "subject": transfer.subject,
+                "reason": transfer.reason,
+                "body_sha256": write.hashes[transfer.id],
+                "held_minor": max(0, -min(pending, default=0)),
+            }
+        )
+    return values
 
 
 def _account_values(refs: Sequence[AccountRef], opened_at: datetime) -> list[dict[str, Any]]:
@@ -214,23 +219,6 @@ def _account_values(refs: Sequence[AccountRef], opened_at: datetime) -> list[dic
             "opened_at": opened_at,
         }
         for ref in sorted(refs, key=attrgetter("id"))
-    ]
-
-
-def _entry_values(write: SetToWrite) -> list[dict[str, Any]]:
-    return [
-        {
-            "transfer_id": transfer.id,
-            "layer": leg.layer,
-            "side": leg.side,
-            "account_id": leg.account_id,
-            "amount_minor": leg.amount_minor,
-            "currency": transfer.currency,
-            "business": transfer.business,
-            "created_at": transfer.created_at,
-        }
-        for transfer in write.transfers
-        for leg in write.legs[transfer.id]
     ]
 
 
