@@ -87,7 +87,7 @@ def checkout(do: Callable[[str, str, str, Json], Json], run_id: str, asked: Json
     assert risk["outcome"] == "approve", risk
     order = {"order_id": call("transaction.open", checkout=asked, buyer=buyer, quote_id=price["quote_id"])["order_id"]}
     call("account.reserve_sale", **order)
-    call("marketing.claim_coupons", **order, quote_id=price["quote_id"])
+    call("marketing.claim", **order, quote_id=price["quote_id"])
     call("transaction.hold_stock", **order)
     payment = outside("payment.authorize", run_id, business, {**order, "method": asked["payment_method"]})
     assert payment["status"] == "authorized", payment
@@ -95,7 +95,7 @@ def checkout(do: Callable[[str, str, str, Json], Json], run_id: str, asked: Json
     assert outside("payment.capture", run_id, business, {**order, **paid})["status"] == "captured"
     call("settlement.freeze", **order)
     call("account.post_sale", **order)
-    call("marketing.redeem_coupons", **order)
+    call("marketing.redeem", **order)
     call("transaction.confirm", **order, **paid)
     return call("transaction.receipt", **order)
 
