@@ -22,6 +22,7 @@ from capabilities.kernel.errors import ConflictError
 from capabilities.transaction.contract import OrderStatus
 from capabilities.transaction.queries import find_order
 from workflows import due_dates, provider_messages
+from workflows.scheduled import keep_schedules
 from workflows.starting import Begun, begun_before, send_event, start_process
 
 STARTING_LIMIT = timedelta(seconds=10)
@@ -34,6 +35,7 @@ BOOKS_EVERY_S = 600.0
 BUYERS_EVERY_S = 5.0
 WEBHOOKS_EVERY_S = 1.0
 CANCELLED_EVERY_S = 2.0
+SCHEDULES_EVERY_S = 300.0
 REVIEWED = "order.reviewed"
 """What a checkout in review waits for."""
 
@@ -58,6 +60,7 @@ def jobs() -> list[Job]:
         Job("buyers", BUYERS_EVERY_S, follow),
         Job("webhooks", WEBHOOKS_EVERY_S, send_webhooks),
         Job("cancelled", CANCELLED_EVERY_S, follow_cancelled),
+        Job("schedules", SCHEDULES_EVERY_S, keep_schedules),
         Job("dues", due_dates.COLLECT_EVERY_S, due_dates.collect_due),
         Job("provider messages", provider_messages.APPLY_EVERY_S, provider_messages.apply_waiting_messages),
         Job("simulator", provider_messages.POST_EVERY_S, provider_messages.post_simulated_messages),

@@ -44,6 +44,7 @@ from workflows.jobs import jobs, repeat
 from workflows.language.checks import Catalogue, check
 from workflows.language.definition import SubProcess, steps_of
 from workflows.library import library
+from workflows.scheduled import Scheduled, begin_scheduled
 from workflows.standing import announce_wait, note_decision, note_repair, park
 from workflows.starting import connect
 from workflows.undoing import undo_all
@@ -120,7 +121,7 @@ def make_worker(client: Client, executor: ThreadPoolExecutor, *, task_queue: str
     return Worker(
         client,
         task_queue=task_queue or settings().task_queue,
-        workflows=[Process],
+        workflows=[Process, Scheduled],
         activities=[
             advance,
             undo_all,
@@ -130,6 +131,7 @@ def make_worker(client: Client, executor: ThreadPoolExecutor, *, task_queue: str
             note_decision,
             begin_branch,
             join_branch,
+            begin_scheduled,
         ],
         activity_executor=executor,
         workflow_runner=runner(),

@@ -176,6 +176,12 @@ def update_run(session: Session, run_id: str, **values: Any) -> None:
     session.execute(update(_RUNS).where(_RUNS.c.id == run_id).values(updated_at=now(), **values))
 
 
+def mark_started(session: Session, run_id: str) -> None:
+    """The run has a workflow that starts it, so that no sweeper has to; one that is further stays where it is."""
+    is_new = (_RUNS.c.id == run_id) & (_RUNS.c.status == RunStatus.STARTING)
+    session.execute(update(_RUNS).where(is_new).values(status=RunStatus.RUNNING, updated_at=now()))
+
+
 def update_standing(session: Session, run_id: str, turn: int, **values: Any) -> None:
     """Change where a run stands, unless it has ended or was undone since that turn: a straggler revives nothing."""
     stands = (_RUNS.c.id == run_id) & (_RUNS.c.turn <= turn) & (_RUNS.c.status != RunStatus.ENDED)

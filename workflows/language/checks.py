@@ -78,14 +78,21 @@ def check(snapshot: Snapshot, catalogue: Catalogue) -> list[Problem]:
     for cursor, instruction in enumerate(plan.instructions):
         rounds = frozenset(loop.turn.name for loop in plan.loops if loop.head < cursor < loop.end)
         scope = Scope(definition, catalogue, surely[cursor], perhaps[cursor], rounds)
-        condition = getattr(instruction.step, "when", None) if isinstance(instruction, Do) else None
-        problems.extend(_instruction(instruction, scope.given(condition)))
+        problems.extend(_instruction(instruction, _guarded(plan, cursor, scope)))
     problems.extend(_loops(plan))
     if definition.subject is not None:
         names = frozenset(step.name for step in _works(plan))
         scope = Scope(definition, catalogue, names, names)
         problems.extend(_fitting("", "subject", definition.subject, Shape(str, is_nullable=True), scope))
     return problems
+
+
+def _guarded(plan: Plan, cursor: int, scope: Scope) -> Scope:
+    """What the conditions round this place have found: nothing leads into their range but past them."""
+    for place, instruction in enumerate(plan.instructions[:cursor]):
+        if isinstance(instruction, JumpUnless) and place < cursor < instruction.target:
+            scope = scope.given(instruction.condition)
+    return scope
 
 
 def _works(plan: Plan) -> Iterator[Work]:

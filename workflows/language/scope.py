@@ -93,15 +93,16 @@ class Scope:
             if inner is None:
                 return f"{reference!r}: {name_of(found)} has no field {name!r}."
             found = inner
-        return Shape(found.annotation) if reference in self.present else found
+        is_there = any(known == reference or known.startswith(f"{reference}.") for known in self.present)
+        return Shape(found.annotation) if is_there else found
 
     def with_made(self, name: str) -> Scope:
         """The same place once the step has run."""
         return replace(self, surely=self.surely | {name}, perhaps=self.perhaps | {name})
 
-    def given(self, condition: Condition | None) -> Scope:
+    def given(self, condition: Condition) -> Scope:
         """The same place where the condition holds: a test that holds has found its field, whatever it asks."""
-        return self if condition is None else replace(self, present=self.present | _found_by(condition))
+        return replace(self, present=self.present | _found_by(condition))
 
     def _root(self, root: str) -> Shape | str:
         if root == "input":

@@ -127,6 +127,12 @@ async def test_a_key_may_do_only_what_it_was_issued_for(
         "offers.read": ("GET", "/offers"),
         "buyers.read": ("GET", "/buyers"),
         "events.read": ("GET", "/events"),
+        "orders.change": ("POST", "/orders/ord_1/cancellations"),
+        "refunds.create": ("POST", "/orders/ord_1/refunds"),
+        "payouts.read": ("GET", "/payouts"),
+        "payouts.run": ("POST", "/payouts"),
+        "gift_cards.read": ("POST", "/gift-cards/balance"),
+        "webhooks.manage": ("GET", "/webhook-endpoints"),
         "dues.collect": ("POST", "/orders/ord_1/collections"),
         "dues.take_cash": ("POST", "/orders/ord_1/cash"),
     }
