@@ -13,6 +13,8 @@ from activities.settlement_requests import (
     CancelFreezeResponse,
     FreezeRequest,
     FreezeResponse,
+    RateRequest,
+    RateResponse,
     RefundOfSale,
     ReverseResponse,
 )
@@ -22,6 +24,7 @@ from capabilities.settlement import service, service_transfers
 from capabilities.settlement.commission_decision import COMMISSION
 from capabilities.settlement.contract import (
     CommissionReversal,
+    DeclareRate,
     FreezeCommission,
     GivenBack,
     ReverseCommission,
@@ -75,6 +78,13 @@ def reinstate(session: Session, context: StepContext, request: RefundOfSale) -> 
     """The refund came to nothing: what it took back stands again, exactly; nothing where it took nothing."""
     del context
     return _told(service_transfers.reinstate(session, request.refund_id))
+
+
+@operation("settlement.declare_rate", en="Declare a commission rate", zh="登记佣金费率")
+def declare_rate(session: Session, context: StepContext, request: RateRequest) -> RateResponse:
+    """Enter a rate, or change the one of that place; what was sold before keeps the rate it was sold at."""
+    asked = DeclareRate(business=context.identity.business, **dict(request))
+    return RateResponse(rate_id=service.declare_rate(session, asked))
 
 
 @lru_cache(maxsize=256)

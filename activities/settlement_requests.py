@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from capabilities.settlement.contract import Credited, Resolution
+from capabilities.settlement.contract import CommissionRate, Credited, Resolution
 
 
 class Part(BaseModel):
@@ -29,6 +29,19 @@ class FreezeResponse(Part):
 
 class CancelFreezeResponse(Part):
     cancelled: int
+
+
+class RateRequest(Part):
+    """A rate for a seller, a category with everything below it, a currency, any of them, or the whole business."""
+
+    seller_id: str | None = None
+    category: str | None = None
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    rate: CommissionRate
+
+
+class RateResponse(Part):
+    rate_id: str
 
 
 class RefundOfSale(Part):

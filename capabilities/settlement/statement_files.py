@@ -8,15 +8,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 import xlsxwriter
+from sqlalchemy.orm import Session
 
+from capabilities.kernel.business import business_of
+from capabilities.kernel.errors import MissingError
 from capabilities.kernel.money import Money, minor_unit_digits
 from capabilities.settlement.contract import SellerStatement
+from capabilities.settlement.queries_statement import statement_of
 
 Language = Literal["en", "zh"]
 Cell = str | Decimal
@@ -77,6 +82,27 @@ _TRIGGERS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _TEXT_COLUMNS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to hand out."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def statement_file(
+    session: Session, business: str, statement_id: str, *, form: Literal["csv", "xlsx"], language: Language
+) -> File:
+    """An issued statement as a file. `MissingError` where the business has none of that id."""
+    statement = statement_of(session, statement_id)
+    if statement.business != business:
+        raise MissingError("settlement.statement_unknown", f"There is no statement {statement_id!r}.")
+    make, media_type = _FORMS[form]
+    content = make(statement, language=language, zone=business_of(session, business).zone)
+    return File(f"{statement.id}.{form}", media_type, content)
+
+
 def csv_file(statement: SellerStatement, *, language: Language, zone: ZoneInfo) -> bytes:
     """The statement as CSV in UTF-8, with the mark by which spreadsheets know it."""
     out = io.StringIO(newline="")
@@ -113,6 +139,12 @@ def xlsx_file(statement: SellerStatement, *, language: Language, zone: ZoneInfo)
     sheet.set_column(_TEXT_COLUMNS, len(HEADS[language]) - 1, 16)
     book.close()
     return out.getvalue()
+
+
+_FORMS = {
+    "csv": (csv_file, "text/csv; charset=utf-8"),
+    "xlsx": (xlsx_file, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}
 
 
 def _rows(statement: SellerStatement, language: Language, zone: ZoneInfo) -> Iterator[tuple[Cell, ...]]:

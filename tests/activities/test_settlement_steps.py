@@ -248,7 +248,13 @@ def test_our_acts_are_compared_with_the_statement_and_an_accepted_difference_is_
     found = step(session, "settlement.reconcile")
 
     # the refund is matched, the charge is not, our open charge and the provider's payout wait
-    assert found.model_dump(exclude={"business"}) == {"matched": 2, "parked": 2, "mistakes": 2, "moved": 4, "credited": ()}
+    assert found.model_dump(exclude={"business"}) == {
+        "matched": 2,
+        "parked": 2,
+        "mistakes": 2,
+        "moved": 4,
+        "credited": (),
+    }
     assert step(session, "settlement.reconcile", key="again").moved == 0
     (charge,) = rows_page(session, ReconFilters(business="retail", sides=(Side.PLATFORM,), is_open=True)).rows
     assert (charge.mistake, charge.difference_minor, file.rows) == ("amount", -1_00, 2)
@@ -293,3 +299,13 @@ def test_a_closed_day_and_a_statement_are_one_step_each(session: Session) -> Non
         last_day=today + timedelta(days=1),
     )
     assert issued.closing_minor == 95_00
+
+
+def test_a_declared_rate_holds_for_what_is_sold_from_then_on(session: Session) -> None:
+    order_id = a_sold_order(session, ("tea", 1))
+    rate = {"per_unit_minor": 2_50, "reason": "agreed"}
+
+    declared = step(session, "settlement.declare_rate", seller_id="s_one", rate=rate)
+
+    assert step(session, "settlement.declare_rate", seller_id="s_one", rate=rate) == declared
+    assert step(session, "settlement.freeze", order_id=order_id).commission_minor == 2_50

@@ -14,7 +14,7 @@ from capabilities.settlement.queries_payout import balance_of_seller
 from capabilities.settlement.queries_statement import statement_of, statements_page
 from capabilities.settlement.service_payouts import approve, close
 from capabilities.settlement.service_statements import issue_for_days, issue_for_payout
-from capabilities.settlement.statement_files import csv_file, xlsx_file
+from capabilities.settlement.statement_files import csv_file, statement_file, xlsx_file
 from tests.capabilities.settlement.sellers import a_refund, a_sale, planned, sent
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -125,6 +125,10 @@ def test_the_statement_of_a_payout_adds_up_to_it_and_is_issued_once(sessions):
         issued = issue_for_payout(session, payout.id)
 
         assert issue_for_payout(session, payout.id) == issued
+        file = statement_file(session, "retail", issued.id, form="csv", language="en")
+        assert (file.name, file.content.count(b"\r\n")) == (f"{issued.id}.csv", 4)
+        with pytest.raises(MissingError, match="no statement"):
+            statement_file(session, "finance", issued.id, form="xlsx", language="en")
         lines = statement_of(session, issued.id).lines
         assert [(line.kind, line.base_minor, line.commission_minor, line.amount_minor) for line in lines] == [
             ("earning", 100_00, 10_00, 90_00),
