@@ -159,32 +159,40 @@ def _gather(session: Session, business: str, counter: Counter, amount: int, turn
 
 
 def _locked(session: Session, business: str, counter: Counter) -> Slots:
-    """All slots, locked in their order; made where there are none."""
+    """All slots, locked in their order; made where there are none, and more where the limit has grown out of them."""
     found = _lock_all(session, counter.id)
+    count = _slots_of(business, counter)
     if found is None:
-        begun = fresh(counter.most, _slots_of(business, counter))
-        rows = [
-            {
-                "id": counter.id,
-                "slot": number,
-                "business": business,
-                "owner": counter.owner,
-                "budget_id": counter.budget_id,
-                "counts": counter.counts,
-                "key": counter.key,
-                "total": begun.total,
-                "is_over": False,
-                "most": slot.most,
-                "used": 0,
-                "created_at": now(),
-            }
-            for number, slot in enumerate(begun.slots)
-        ]
-        session.execute(insert(LimitCounterRow).values(rows).on_conflict_do_nothing())
+        _make(session, business, counter, fresh(counter.most, count), first=0)
+        found = _lock_all(session, counter.id)
+    elif found.total != counter.most and count > len(found.slots):
+        none = Slots(found.total, (Slot(0, 0),) * (count - len(found.slots)), found.is_over)
+        _make(session, business, counter, none, first=len(found.slots))
         found = _lock_all(session, counter.id)
     if found is None:
         raise _refusal(counter, 0, 0)
     return found
+
+
+def _make(session: Session, business: str, counter: Counter, slots: Slots, *, first: int) -> None:
+    rows = [
+        {
+            "id": counter.id,
+            "slot": number,
+            "business": business,
+            "owner": counter.owner,
+            "budget_id": counter.budget_id,
+            "counts": counter.counts,
+            "key": counter.key,
+            "total": slots.total,
+            "is_over": slots.is_over,
+            "most": slot.most,
+            "used": 0,
+            "created_at": now(),
+        }
+        for number, slot in enumerate(slots.slots, start=first)
+    ]
+    session.execute(insert(LimitCounterRow).values(rows).on_conflict_do_nothing())
 
 
 def _lock_all(session: Session, counter_id: str) -> Slots | None:

@@ -14,6 +14,7 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from activities.catalogue import StepContext, find_operation
+from activities.expiry import expire_overdue
 from activities.pricing import PricedCheckout, PriceRequest, explain_quote, price, quote_for
 from capabilities.kernel.errors import ConflictError, PlatformError
 from capabilities.kernel.identity import BusinessIdentity
@@ -284,3 +285,23 @@ def test_a_code_of_one_buyer_is_of_no_use_to_another(shop: Session) -> None:
     assert [(use.state, use.reason) for use in quote.coupons] == [
         ("inactive", f"The coupon {code} is for somebody else.")
     ]
+
+
+# --- time -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_paid_for_in_time_comes_back_by_the_sweeper(sessions: sessionmaker[Session]) -> None:
+    load_operations()
+    with time_machine.travel(NOW, tick=False) as clock:
+        with sessions.begin() as session:
+            a_business(session)
+            an_offer(session, "tea", price=100_00, stock=10)
+            live_rules(session, rule(limits=[{"most": 1}]))
+            assert bought(session, "o1") == 50_00
+        assert expire_overdue(sessions).claims == 0
+        clock.shift(timedelta(minutes=16))
+        assert expire_overdue(sessions).claims == 1
+        assert expire_overdue(sessions).claims == 0
+        with sessions.begin() as session:
+            assert session.scalars(select(LimitClaimRow.status)).all() == ["expired"]
+            assert bought(session, "o2") == 50_00

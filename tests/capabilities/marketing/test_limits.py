@@ -235,6 +235,20 @@ def test_room_is_gathered_from_all_slots_when_none_has_enough(session: Session) 
     assert sum(most for most, _ in slots(session)) == sum(taken for _, taken in slots(session)) == 1_000_00
 
 
+def test_a_budget_that_grows_gets_the_slots_of_its_size(session: Session) -> None:
+    small, large = a_limit("spend", 50_00), a_limit("spend", 5_000_00)
+    claim(session, "ord_1", a_use(small, 50_00))
+    assert slots(session) == [(50_00, 50_00)]
+
+    claim(session, "ord_2", a_use(large, 1_00))
+    claim(session, "ord_3", a_use(large, 4_949_00))
+
+    assert len(slots(session)) == 16
+    assert sum(most for most, _ in slots(session)) == used(session, a_use(large).counter) == 5_000_00
+    with pytest.raises(ConflictError):
+        claim(session, "ord_4", a_use(large, 1))
+
+
 @pytest.mark.parametrize("most", [20, 400])
 def test_n_of_ten_n_in_threads(sessions: sessionmaker[Session], most: int) -> None:
     """The counter of 400 has 16 slots; each thread is several checkouts, and exactly 400 get through."""
