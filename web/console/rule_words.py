@@ -28,6 +28,7 @@ UNITS = {
     "%": "%",
     "days": N_("days"),
     "sets": N_("sets"),
+    "times": N_("times"),
 }
 GRAINS = {"order": N_("the order as a whole"), "line": N_("each line by itself")}
 EXCLUSIVE = {
