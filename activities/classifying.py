@@ -18,7 +18,7 @@ from capabilities.kernel.identity import BusinessIdentity
 from capabilities.transaction.buyer_history import orders_of_buyer
 from capabilities.user.contract import BuyerStanding, BuyerStands, BuyerStatus, DecidedTier, Tier
 from capabilities.user.models import BuyerRow
-from capabilities.user.queries import buyer_of
+from capabilities.user.queries import buyer_from, buyer_of
 from capabilities.user.segments import refresh_segments
 from capabilities.user.tier_rules import StandingFacts
 from capabilities.user.tiers import earn_tier, keep_standing, lock_buyer
@@ -36,14 +36,15 @@ def reclassify_buyer(session: Session, identity: BusinessIdentity, buyer_id: str
     """Work out one buyer anew. The row is locked before their orders are read, so that none is missed or counted twice."""
     at = now()
     row = lock_buyer(session, identity.business, buyer_id)
-    changed = False
+    before = buyer_from(row)
     if row.status != BuyerStatus.ERASED.value:
         standing = standing_of(session, identity.business, buyer_id, at)
         keep_standing(session, row, standing)
         facts = facts_of(row, standing)
-        changed = earn_tier(session, row, _decide(session, identity, buyer_id, facts, at), at, actor)
-        changed = refresh_segments(session, row, facts | {"buyer.tier": row.tier}) or changed
+        earn_tier(session, row, _decide(session, identity, buyer_id, facts, at), at, actor)
+        refresh_segments(session, row, facts | {"buyer.tier": row.tier})
     buyer = buyer_of(session, identity.business, buyer_id)
+    changed = (before.tier, before.segments) != (buyer.tier, buyer.segments)
     return BuyerStands(
         buyer_id=buyer.id, status=buyer.status, tier=buyer.tier, segments=buyer.segments, changed=changed
     )

@@ -11,7 +11,8 @@ import time_machine
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-import activities.user  # noqa: F401 - declares the steps asked for below
+import activities.transaction
+import activities.user  # noqa: F401 - both declare the steps asked for below
 from activities.catalogue import StepContext, find_operation, operations
 from activities.classifying import facts_of, standing_of
 from activities.following import follow_buyers
@@ -22,7 +23,7 @@ from capabilities.kernel.outbox import publish
 from capabilities.transaction.after_sale_models import RefundRow
 from capabilities.transaction.contract import ImportOrder
 from capabilities.transaction.models import OrderRow
-from capabilities.transaction.service import import_order
+from capabilities.transaction.service import import_order, open_order
 from capabilities.user.contract import BuyerStands, BuyerStatus, EnrolBuyer, Tier
 from capabilities.user.models import BuyerRow, ClassifyingRow
 from capabilities.user.queries import buyer_of, tier_history
@@ -166,6 +167,25 @@ def test_suspended_and_restored_buyers_are_told_of_once(session: Session) -> Non
     assert run(session, "user.restore", buyer_id="ann", reason="a mistake").status is BuyerStatus.ACTIVE
     with pytest.raises(MissingError):
         run(session, "user.suspend", buyer_id="nobody", reason="x")
+
+
+def test_a_buyer_suspended_meanwhile_still_gets_what_was_begun(session: Session) -> None:
+    a_shop(session)
+    order_id = open_order(session, an_open_order(buyer_id="ann")).id
+    run(session, "user.suspend", buyer_id="ann", reason="fraud")
+    run(session, "transaction.hold_stock", order_id=order_id)
+    assert run(session, "transaction.confirm", order_id=order_id).status.value == "confirmed"
+    buyer = buyer_of(session, "retail", "ann")
+    assert (buyer.order_count, buyer.lifetime_value_minor, buyer.status) == (1, 100_00, BuyerStatus.SUSPENDED)
+
+
+def test_an_order_in_another_currency_is_counted_but_not_added_up(session: Session) -> None:
+    a_shop(session)
+    asked = an_open_order(buyer_id="ann").model_copy(update={"currency": "EUR"})
+    run(session, "transaction.confirm", order_id=open_order(session, asked).id)
+    assert not run(session, "user.reclassify", buyer_id="ann").changed
+    buyer = buyer_of(session, "retail", "ann")
+    assert (buyer.order_count, buyer.lifetime_value_minor) == (1, 0)
 
 
 def test_every_step_about_buyers_and_prices_has_words_in_both_languages() -> None:

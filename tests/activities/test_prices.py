@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ import pytest
 import time_machine
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from activities.catalogue import StepContext, find_operation
 from activities.explaining import explain_quote
@@ -20,7 +21,7 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ConflictError, InvalidError, MissingError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.price_contract import ChangedPrices
-from capabilities.marketing.price_queries import price_history
+from capabilities.marketing.price_queries import price_history, price_lists_of
 from capabilities.marketing.queries import cart_of
 from capabilities.transaction.contract import CheckoutLine, CheckoutRequest, OfferKind
 from capabilities.transaction.queries import offers_of
@@ -322,3 +323,42 @@ def test_an_exported_list_imports_as_no_change(shop: Session) -> None:
     assert written == "sku,from_quantity,price,floor,was\nmug,1,4.05,,\ntea,1,90.00,,\n"
     done = run(shop, "marketing.import_prices", code="all", text=written, replace_all=True, reason="file")
     assert done == ChangedPrices(code="all", changed=0, removed=0, unchanged=2)
+
+
+# --- at once ----------------------------------------------------------------------------------------------------
+
+
+def test_changes_of_a_list_at_once_are_all_kept_and_each_written_down(sessions: sessionmaker[Session]) -> None:
+    load_operations()
+    with sessions.begin() as session:
+        a_business(session)
+        for number in range(8):
+            an_offer(session, f"sku{number}")
+
+    def change(number: int) -> None:
+        with sessions.begin() as session:
+            a_list(session, "all", {f"sku{number}": 1_00 + number, "sku0": 9_00 + number})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(8)))
+    with sessions() as session:
+        (listed,) = price_lists_of(session, "retail")
+        assert listed.prices == 8
+        written = price_history(session, "retail", "sku0")
+        (shown,) = shown_offers(session, "retail", offers_of(session, "retail", ["sku0"]).values())
+        assert (len(written), written[0].unit_price_minor) == (8, shown.unit_price_minor)
+
+
+def test_lists_of_a_change_that_was_taken_back_are_not_remembered(sessions: sessionmaker[Session]) -> None:
+    load_operations()
+    with sessions.begin() as session:
+        a_business(session)
+        an_offer(session, "tea", price=100_00)
+        a_list(session, "all", {"tea": 90_00})
+    with sessions() as session:
+        a_list(session, "more", {"tea": 10_00}, channel="web")
+        assert priced(session, cart(("tea", 1))) == [10_00]
+        session.rollback()
+    with sessions() as session:
+        assert priced(session, cart(("tea", 1))) == [90_00]
+        assert [found.terms.code for found in price_lists_of(session, "retail")] == ["all"]
