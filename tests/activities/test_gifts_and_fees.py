@@ -11,13 +11,17 @@ import time_machine
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from activities import transaction  # noqa: F401 - imported for the operations it declares
+from activities.catalogue import StepContext, find_operation
 from activities.explaining import explain_quote, is_reproduced
 from activities.pricing import quote_for
+from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.contract import Cart, CartLine, Quote
 from capabilities.marketing.pricing import begin, content_sha256, finish
 from capabilities.marketing.queries import cart_of
 from capabilities.marketing.service import save_quote
-from capabilities.transaction.contract import CheckoutLine, CheckoutRequest
+from capabilities.transaction.contract import CheckoutLine, CheckoutRequest, OfferKind
+from capabilities.transaction.queries import offers_of, order_of
 from capabilities.user.contract import AdmittedBuyer
 from tests.builders import a_business, an_offer, live_rules
 
@@ -108,6 +112,35 @@ def test_a_quote_of_the_first_version_is_still_the_quote_it_was(shop: Session) -
     newer = old.model_copy(update={"algorithm": "pricing-9"})
     save_quote(shop, newer.model_copy(update={"id": "quo_new", "content_sha256": content_sha256(newer)}), cart, {})
     assert not is_reproduced(shop, "quo_new")
+
+
+def test_an_order_has_the_gift_and_the_surcharge_as_lines_and_takes_the_gift_from_stock(shop: Session) -> None:
+    fee = {"kind": "surcharge", "amount_minor": 5_00}
+    rules(shop, {"effects": [{"kind": "gift", "skus": ["cup"]}, fee]})
+    checkout = CheckoutRequest(business="retail", currency="CNY", lines=(CheckoutLine(sku="tea", quantity=2),))
+    asked, buyer = checkout.model_dump(mode="json"), GUEST.model_dump(mode="json")
+
+    priced = step(shop, "marketing.price", checkout=asked, buyer=buyer)
+    opened = step(shop, "transaction.open", checkout=asked, buyer=buyer, quote_id=priced["quote_id"])
+    held = step(shop, "transaction.hold_stock", order_id=opened["order_id"])
+    step(shop, "transaction.confirm", order_id=opened["order_id"], payment_id="pay_1")
+
+    order = order_of(shop, opened["order_id"])
+    lines = {line.sku: line for line in order.lines}
+    assert (order.goods_gross_minor, order.fee_minor, order.discount_minor) == (212_00, 5_00, 12_00)
+    assert order.total_minor == 205_00 == opened["total_minor"]
+    assert (lines["cup"].is_gift, lines["cup"].total_minor, lines["fee"].kind) == (True, 0, OfferKind.FEE)
+    assert held["held"] == 2
+    assert offers_of(shop, "retail", ["cup"])["cup"].available_units == 0
+    assert is_reproduced(shop, priced["quote_id"])
+
+
+def step(session: Session, name: str, **request: Any) -> dict[str, Any]:
+    """An operation, as the interpreter runs it."""
+    operation = find_operation(name)
+    assert operation.run is not None
+    context = StepContext("run_1", name, f"run_1/{name}", BusinessIdentity("retail"), "api:test", "corr_1")
+    return operation.run(session, context, operation.request.model_validate(request)).model_dump()
 
 
 def test_rules_without_gifts_ask_for_no_offers(shop: Session) -> None:
