@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from activities.explaining import verdicts
+from activities.gifts import with_gifts
 from activities.pricing import price_cart
 from activities.stage_loop import run_stages
 from capabilities.kernel.clock import now
@@ -156,6 +157,7 @@ def _price(
     coupons = coupon_states(session, visit.business.business, cart.coupon_codes, cart.at)
     document, left_out = _usable(opening.document)
     release = LiveRelease.of(document, opening.rule_set.id)
+    cart = with_gifts(session, cart, [release], {})
     try:
         quote = price_cart(cart, [release], coupons)
         found = verdicts(run_stages(cart, [release], coupons), release, quote)
