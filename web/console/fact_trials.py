@@ -15,8 +15,8 @@ from rules.document import Rule, RuleSetDocument
 from rules.eligibility import eligible
 from rules.queries import LiveRelease
 from rules.vocabulary import FactWord, decision_named, fact_words
+from web.console.effect_forms import Choice, FieldView
 from web.console.receipts import sentence
-from web.console.rule_cards import Choice, FieldView
 from web.console.rule_input import plain, read_list, read_value
 from web.console.rule_words import Wording
 from web.console.texts import N_

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from capabilities.kernel.money import Money
 from rules.document import Rule, RuleLimit, RuleSetDocument
@@ -16,7 +16,7 @@ NAMES = ("counts", "most", "period", "zone", "partial")
 
 def limit_sentences(rule: Rule, wording: Wording) -> tuple[str, ...]:
     """Every limit of the rule in the reader's language."""
-    language = "zh" if wording.language is Language.ZH else "en"
+    language: Literal["en", "zh"] = "zh" if wording.language is Language.ZH else "en"
     return tuple(limit_sentence(limit, language, wording.currency) for limit in rule.limits)
 
 
