@@ -78,6 +78,6 @@ def _to_begin(session: Session, kept: Kept) -> ToBegin | None:
             "amount_minor": effect.amount_minor,
             "fee_minor": 0,
         },
-        key=kept.id,
+        key=f"{payment.id}/{effect.reference}",
         actor=f"provider:{payment.provider}",
     )

@@ -27,7 +27,7 @@ from capabilities.payment.contract import (
 )
 from capabilities.payment.models import PaymentEventRow, PaymentRow, ProviderEventRow, RefundShareRow
 from capabilities.payment.providers.protocol import ProviderEffect, ProviderMessage
-from capabilities.payment.queries import MAX_PAGE, payment_of
+from capabilities.payment.queries import MAX_PAGE, events_of, payment_of
 from capabilities.payment.service import Origin, event_row, lock_payment, record_events
 
 K = PaymentEventKind
@@ -50,7 +50,7 @@ TOLD = {
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of a message. `effect` and `payment` are there where it was applied just now, for the first time."""
+    """What became of a message. `effect` and `payment` are there where it was applied just now, and told something new."""
 
     id: str
     status: ProviderEventStatus
@@ -96,6 +96,9 @@ def apply_message(session: Session, row: ProviderEventRow, effect: ProviderEffec
         return Kept(row.id, ProviderEventStatus.WAITING, is_new=True)
     payment = lock_payment(session, payment_id)
     reason = _mismatch(payment, effect)
+    is_news = not any(
+        (event.kind, event.reference) == (effect.kind, effect.reference) for event in events_of(session, payment_id)
+    )
     if reason is None and effect.kind is not None:
         told = event_row(effect.kind, effect.reference, effect.amount_minor, effect.occurred_at)
         told |= {"reason": effect.reason, "provider_id": effect.provider_id}
@@ -113,7 +116,7 @@ def apply_message(session: Session, row: ProviderEventRow, effect: ProviderEffec
         )
         .execution_options(synchronize_session=False)
     )
-    if rows_changed(changed) != 1 or reason is not None:
+    if rows_changed(changed) != 1 or reason is not None or not is_news:
         return Kept(row.id, status, is_new=True)
     _tell(session, payment, effect, row)
     return Kept(row.id, status, is_new=True, payment=payment_of(session, payment.id), effect=effect)

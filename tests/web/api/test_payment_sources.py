@@ -8,6 +8,12 @@ from sqlalchemy import text
 from capabilities.kernel.database import transaction
 from capabilities.payment.queries import payments_of_order
 from tests.web.api.conftest import a_cart, keyed
+from zhongtai.verify import verify
+
+
+def broken():
+    with transaction() as session:
+        return {result.number: result.broken for result in verify(session) if result.broken}
 
 
 def paid(order_id):
@@ -23,6 +29,7 @@ async def test_two_cards_pay_a_cart_together(worker, shop):
     assert paid(answer.json()["order_id"]) == [("sim_ok", "captured", 50_00), ("sim_twice", "captured", 170_00)]
     again = await shop.post("/checkouts", json=cart, headers=keyed())
     assert (again.status_code, again.content) == (201, answer.content)
+    assert broken() == {}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +43,7 @@ async def test_the_no_of_one_card_leaves_no_money_anywhere(worker, shop, second,
     told = paid(answer.json()["order_id"])
     assert [status for _, status, _ in told] == kept
     assert [charged for _, _, charged in told] == [0, 0]
+    assert broken() == {}
 
 
 async def test_amounts_that_are_not_the_total_are_refused_and_nothing_is_written(worker, shop, written):

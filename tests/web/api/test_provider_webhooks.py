@@ -6,7 +6,7 @@ import asyncio
 
 import orjson
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from activities.journal.models import ProcessRun
 from activities.provider_events import Received, ToBegin
@@ -14,7 +14,10 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.settings import settings
 from capabilities.payment.contract import ProviderEventStatus
+from capabilities.payment.models import SimulatedMessageRow
 from capabilities.payment.providers.simulator_messages import signed
+from capabilities.payment.queries import payment_of_order
+from tests.web.api.conftest import a_cart
 from workflows.provider_messages import begin_what_follows
 
 PATH = "/webhooks/simulator"
@@ -111,3 +114,25 @@ def test_what_follows_begins_once_a_message_and_is_left_where_there_is_no_such_p
     assert first.run_id == second.run_id
     with placed() as session:
         assert session.get(ProcessRun, first.run_id).actor == "provider:simulator"
+
+
+async def test_a_chargeback_begins_its_process_once_in_the_commit_that_applies_it(web, worker, key, placed):
+    headers = {"authorization": f"Bearer {key}", "idempotency-key": "k-1"}
+    sold = await web.post("/checkouts", json=a_cart(payment_method="sim_chargeback"), headers=headers)
+    assert sold.status_code == 201
+    with placed() as session:
+        (message,) = session.scalars(
+            select(SimulatedMessageRow).where(SimulatedMessageRow.type == "chargeback.opened")
+        ).all()
+    content = orjson.dumps(message.body)
+    for number in (1, 2):  # the second under an id of its own tells the same
+        answer = await web.post(PATH, content=content, headers=signed(f"{message.id}-{number}", content, now()))
+        assert (answer.status_code, answer.json()["status"]) == (200, "applied")
+
+    with placed() as session:
+        runs = session.scalars(select(ProcessRun).where(ProcessRun.process == "chargeback")).all()
+        assert {run.actor for run in runs} == {"provider:simulator"}
+        assert [run.input["amount_minor"] for run in runs] == [220_00]
+        assert runs[0].input["order_id"] == sold.json()["order_id"]
+        payment = payment_of_order(session, sold.json()["order_id"])
+        assert payment.amounts.charged_minor == 0
