@@ -1,4 +1,4 @@
-"""Record the histories that CI replays: `.venv/bin/python -m tests.histories.record`.
+"""Record the histories that CI replays: `.venv/bin/python -m tests.histories.record [scene …]`.
 
 Record anew only when the interpreter has changed on purpose and no process that began before is running any more;
 otherwise the change belongs behind `workflow.patched`.
@@ -10,12 +10,14 @@ import asyncio
 import os
 import re
 import socket
+import sys
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 from temporalio.client import Client
@@ -23,7 +25,9 @@ from temporalio.common import RetryPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from capabilities.kernel.database import session_factory
+from capabilities.transaction.contract import Order
 from capabilities.transaction.service import receive_stock
+from tests.workflows.aftersale import begin_process, bought, decide, due_now, policy, told, units
 from tests.workflows.driving import answered, begin, broken, until
 from workflows import interpreter, starting
 from workflows.starting import Repair, RepairKind
@@ -98,6 +102,88 @@ async def _mended(client: Client, sessions: Sessions, kind: RepairKind, outcome:
     return begun.workflow_id
 
 
+async def refunded(client: Client, sessions: Sessions) -> str:
+    policy(sessions, {"kind": "auto"})
+    order = await delivered(client, sessions)
+    begun = begin_process(sessions, "refund", goodwill(order))
+    assert (await answered(client, begun))[0] == 201
+    return begun.workflow_id
+
+
+async def refund_approved(client: Client, sessions: Sessions) -> str:
+    return await _asked(client, sessions, "approve", "refunded")
+
+
+async def refund_denied(client: Client, sessions: Sessions) -> str:
+    return await _asked(client, sessions, "refuse", "refused")
+
+
+async def _asked(client: Client, sessions: Sessions, decision: str, outcome: str) -> str:
+    policy(sessions, {"kind": "ask"})
+    order = await delivered(client, sessions)
+    begun = begin_process(sessions, "refund", goodwill(order))
+    assert (await answered(client, begun))[0] == 202
+    await decide(sessions, client, begun.run_id, decision)
+    assert (await until(sessions, begun.run_id, "ended")).outcome == outcome
+    return begun.workflow_id
+
+
+async def refund_parked_then_retried(client: Client, sessions: Sessions) -> str:
+    policy(sessions, {"kind": "auto"})
+    order = await delivered(client, sessions)
+    begun = begin_process(sessions, "refund", goodwill(order))
+    with broken("account.post_refund"):
+        await starting.start_process(client, begun)
+        await until(sessions, begun.run_id, "stuck")
+    retry = Repair(uuid.uuid4().hex, RepairKind.RETRY, "user:op", "The books are open again.")
+    await starting.repair(client, begun.run_id, retry)
+    assert (await until(sessions, begun.run_id, "ended")).outcome == "refunded"
+    return begun.workflow_id
+
+
+async def cancelled_and_refunded(client: Client, sessions: Sessions) -> str:
+    policy(sessions, {"kind": "auto"})
+    order = await bought(sessions, client)
+    begun = begin_process(sessions, "cancel", {"order_id": order.id})
+    await starting.start_process(client, begun)
+    assert (await until(sessions, begun.run_id, "ended")).outcome == "cancelled_and_refunded"
+    return begun.workflow_id
+
+
+async def settled(client: Client, sessions: Sessions) -> str:
+    await delivered(client, sessions)
+    await told(sessions, client, "settlement", {})
+    due_now(sessions)
+    begun = begin_process(sessions, "settlement", {}, actor="user:planner")
+    assert (await answered(client, begun))[0] == 202
+    await decide(sessions, client, begun.run_id)
+    assert (await until(sessions, begun.run_id, "ended")).outcome == "settled"
+    return begun.workflow_id
+
+
+async def charged_back(client: Client, sessions: Sessions) -> str:
+    order = await bought(sessions, client)
+    body = {"order_id": order.id, "reference": "cb_1", "amount_minor": order.total_minor}
+    begun = begin_process(sessions, "chargeback", body)
+    assert (await answered(client, begun))[0] == 202
+    await starting.send_event(client, begun.run_id, "dispute.decided", {"outcome": "lost"}, "user:op")
+    assert (await until(sessions, begun.run_id, "ended")).outcome == "lost"
+    return begun.workflow_id
+
+
+async def delivered(client: Client, sessions: Sessions) -> Order:
+    """An order that was bought and handed over."""
+    order = await bought(sessions, client)
+    assert (await told(sessions, client, "fulfil", {"order_id": order.id}))[0] == 201
+    return order
+
+
+def goodwill(order: Order) -> dict[str, Any]:
+    """One piece of tea given back."""
+    lines = [units(order, "RT-TEA-001", 1)]
+    return {"request": {"order_id": order.id, "kind": "goodwill", "lines": lines, "reason": "a scratch"}}
+
+
 SCENES: tuple[Callable[[Client, Sessions], Awaitable[str]], ...] = (
     confirmed,
     declined,
@@ -107,6 +193,13 @@ SCENES: tuple[Callable[[Client, Sessions], Awaitable[str]], ...] = (
     review_rejected,
     parked_then_retried,
     parked_then_undone,
+    refunded,
+    refund_approved,
+    refund_denied,
+    refund_parked_then_retried,
+    cancelled_and_refunded,
+    settled,
+    charged_back,
 )
 
 
@@ -122,6 +215,8 @@ async def record(address: str) -> None:
     with ThreadPoolExecutor(4) as executor:
         async with make_worker(client, executor):
             for scene in SCENES:
+                if sys.argv[1:] and scene.__name__ not in sys.argv[1:]:
+                    continue
                 workflow_id = await scene(client, sessions)
                 handle = client.get_workflow_handle(workflow_id)
                 await handle.result()

@@ -21,7 +21,7 @@ from temporalio.worker import Replayer
 from workflows import interpreter
 from workflows.interpreter import Process
 from workflows.language import plan
-from workflows.language.definition import Wait
+from workflows.language.definition import Approval, SubProcess, Wait
 from workflows.worker import runner
 
 DOES_NOT_REPLAY = (workflow.NondeterminismError, RuntimeError)
@@ -42,13 +42,20 @@ async def replay(history: dict[str, Any]) -> None:
 
 def test_every_kind_of_way_is_kept() -> None:
     assert {path.stem for path in HISTORIES} == {
+        "cancelled_and_refunded",
+        "charged_back",
         "confirmed",
         "declined",
         "parked_then_retried",
         "parked_then_undone",
+        "refund_approved",
+        "refund_denied",
+        "refund_parked_then_retried",
+        "refunded",
         "refused",
         "review_rejected",
         "review_released",
+        "settled",
         "unknown_then_found",
     }
 
@@ -196,6 +203,41 @@ def _sleeps_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Process, "_go_on", sleepy)
 
 
+def _never_asks(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: Process, step: Approval) -> None:
+        self._values[step.name] = {"decision": "approve", "reason": "", "actor": "", "timed_out": False}
+
+    patch.setattr(Process, "_ask", nothing)
+
+
+def _forgets_the_decision(patch: pytest.MonkeyPatch) -> None:
+    real = Process._local
+
+    def silent(self: Process, name: str, request: Any, result: Any, step: str, retry: Any) -> Any:
+        return asyncio.sleep(0) if name == "process.decided" else real(self, name, request, result, step, retry)
+
+    patch.setattr(Process, "_local", silent)
+
+
+def _runs_no_part(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: Process, process: str, start: Any, workflow_id: str) -> None:
+        return None
+
+    patch.setattr(Process, "_child", nothing)
+
+
+def _joins_no_part(patch: pytest.MonkeyPatch) -> None:
+    async def alone(self: Process, step: SubProcess) -> None:
+        self._values[step.name] = {"run_id": "", "outcome": "refunded"}
+
+    patch.setattr(Process, "_run_part", alone)
+
+
+def _goes_round_once(patch: pytest.MonkeyPatch) -> None:
+    real = plan.Plan.iteration_of
+    patch.setattr(plan.Plan, "iteration_of", lambda self, name, values: real(self, name, values) + 1)
+
+
 MUTANTS: list[tuple[str, Mutation]] = [
     ("confirmed", _skips_a_step),
     ("review_released", _turns_conditions_round),
@@ -213,6 +255,13 @@ MUTANTS: list[tuple[str, Mutation]] = [
     ("review_released", _forgets_the_event),
     ("parked_then_retried", _gives_up_instead_of_parking),
     ("parked_then_retried", _forgets_the_repair_log),
+    ("refund_approved", _never_asks),
+    ("refund_approved", _forgets_the_decision),
+    ("refund_parked_then_retried", _gives_up_instead_of_parking),
+    ("cancelled_and_refunded", _runs_no_part),
+    ("cancelled_and_refunded", _joins_no_part),
+    ("settled", _never_asks),
+    ("settled", _goes_round_once),
 ]
 
 

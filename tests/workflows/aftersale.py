@@ -12,6 +12,8 @@ from temporalio.client import Client
 from activities.journal import approvals
 from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
+from capabilities.settlement.contract import DeclareDestination
+from capabilities.settlement.service_payouts import declare_destination
 from capabilities.transaction.contract import Order
 from capabilities.transaction.queries import order_of
 from tests.builders import live_rules
@@ -28,7 +30,7 @@ AUTO: dict[str, Any] = {"id": "auto", "name": "Everything at once", "effects": [
 def policy(sessions: Sessions, *effects: dict[str, Any]) -> None:
     """Put a refund policy of one rule in force."""
     rules = [
-        {"id": f"r{n}", "name": f"Policy {n}", "grain": "refund", "stage": 10, "priority": 10, "effects": [effect]}
+        {"id": f"r{n}", "name": f"Policy {uuid.uuid4().hex[:6]}", "grain": "refund", "stage": 10, "priority": 10, "effects": [effect]}
         for n, effect in enumerate(effects)
     ]
     with sessions.begin() as session:
@@ -75,6 +77,20 @@ async def decide(
     with sessions() as session:
         (asked,) = approvals.approvals_page(session, "retail", run_id=run_id, is_open=True).approvals
     await starting.decide(client, asked.id, decision=decision, actor=actor, reason="as agreed", id=uuid.uuid4().hex)
+
+
+def due_now(sessions: Sessions) -> None:
+    """As if the sellers' money had waited long enough, and each seller has an account."""
+    with sessions.begin() as session:
+        sellers = session.execute(text("SELECT DISTINCT seller_id FROM commission_line")).scalars().all()
+        for seller in sellers:
+            asked = DeclareDestination(
+                business="retail", seller_id=seller, currency="CNY", destination=f"CN{seller}", minimum_minor=0
+            )
+            declare_destination(session, asked)
+        session.execute(
+            text("UPDATE seller_transfer SET available_at = now() - interval '1 day' WHERE available_at IS NOT NULL")
+        )
 
 
 def units(order: Order, sku: str, number: int) -> dict[str, Any]:

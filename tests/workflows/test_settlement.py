@@ -7,16 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from temporalio.client import Client, ScheduleOverlapPolicy
 
 from activities.journal.models import ProcessRun
 from activities.journal.queries import RunFilters, parts_of, runs_page
-from capabilities.settlement.contract import DeclareDestination, PayoutFilters, PayoutStatus
+from capabilities.settlement.contract import PayoutFilters, PayoutStatus
 from capabilities.settlement.queries_payout import disputes_of, payouts_page
-from capabilities.settlement.service_payouts import declare_destination
 from capabilities.transaction.queries import refunds_of
-from tests.workflows.aftersale import begin_process, bought, decide, told
+from tests.workflows.aftersale import begin_process, bought, decide, due_now, told
 from tests.workflows.driving import Sessions, answered, until
 from workflows import scheduled, starting
 from workflows.worker import load_operations
@@ -35,20 +33,6 @@ def shop(wired: Sessions) -> Sessions:
 def sound(sessions: Sessions) -> None:
     with sessions() as session:
         assert [(found.number, found.broken) for found in verify(session) if found.broken] == []
-
-
-def due_now(sessions: Sessions) -> None:
-    """As if the sellers' money had waited long enough, and each seller has an account."""
-    with sessions.begin() as session:
-        sellers = session.execute(text("SELECT DISTINCT seller_id FROM commission_line")).scalars().all()
-        for seller in sellers:
-            asked = DeclareDestination(
-                business="retail", seller_id=seller, currency="CNY", destination=f"CN{seller}", minimum_minor=0
-            )
-            declare_destination(session, asked)
-        session.execute(
-            text("UPDATE seller_transfer SET available_at = now() - interval '1 day' WHERE available_at IS NOT NULL")
-        )
 
 
 def payouts(sessions: Sessions) -> Any:
