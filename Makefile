@@ -38,7 +38,7 @@ faults: dev ## the long fault experiments, with their seed printed
 	@$(RUN) prepare-temporal && ZHONGTAI_FAULTS=long $(PY) -m pytest -m faults -p no:xdist tests/faults $(ARGS)
 
 bench: dev ## measure beside peers; writes bench/README.md's tables
-	@$(PY) -m bench.rules.compare --write && $(PY) -m bench.limits --write && $(RUN) prepare-temporal && $(PY) -m bench.checkout --write $(ARGS)
+	@$(PY) -m bench.rules.compare --write && $(PY) -m bench.ledger --write && $(PY) -m bench.limits --write && $(RUN) prepare-temporal && $(PY) -m bench.checkout --write $(ARGS)
 
 lock: dev ## pin requirements/*.in anew (ARGS=--upgrade takes the newest)
 	@sh zhongtai/lock.sh $(ARGS)
