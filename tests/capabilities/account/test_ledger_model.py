@@ -16,11 +16,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.orm import Session
 
-from capabilities.account.contract import AccountKind, AccountRef, Origin, Phase, TransferRequest
+from capabilities.account.contract import AccountKind, AccountRef, Exchange, Origin, Phase, TransferRequest
 from capabilities.account.queries import balance_of, trial_balance
-from capabilities.account.service import post_transfers
+from capabilities.account.service import correction_id, limit_account, post_transfers
 from capabilities.kernel.clock import now
-from capabilities.kernel.errors import ConflictError, RefusedError
+from capabilities.kernel.errors import ConflictError, MissingError, RefusedError
 
 ORIGIN = Origin(actor="tester", correlation_id="cor_1")
 ACCOUNTS = [
@@ -33,6 +33,12 @@ ACCOUNTS = [
         (AccountKind.BUYER_WALLET, "bob"),
     )
 ]
+
+
+def _account(kind: AccountKind, party: str, currency: str) -> AccountRef:
+    return AccountRef(business="model", kind=kind, party=party, currency=currency)
+
+
 PAIRS = [(a, b) for a in ACCOUNTS for b in ACCOUNTS if a.currency == b.currency and a != b]
 
 
@@ -53,6 +59,9 @@ class Ledger(RuleBasedStateMachine):
         self.ids = count()
         self.posted: Counter[str] = Counter()
         self.leaving: Counter[str] = Counter()
+        self.coming: Counter[str] = Counter()
+        self.highest: dict[str, int] = {}
+        self.corrected: set[str] = set()
         self.made: list[TransferRequest] = []
 
     def teardown(self):
@@ -67,8 +76,13 @@ class Ledger(RuleBasedStateMachine):
         }
 
     def _fits(self, changes):
-        return all(
+        """Whether every account that the set touches stays inside its limits, pending counted."""
+        floor = all(
             ref.lowest_minor is None or self.posted[ref.id] + change - self.leaving[ref.id] >= ref.lowest_minor
+            for ref, change in changes.items()
+        )
+        return floor and all(
+            ref.id not in self.highest or self.posted[ref.id] + change + self.coming[ref.id] <= self.highest[ref.id]
             for ref, change in changes.items()
         )
 
@@ -104,13 +118,16 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(target=pending, pair=st.sampled_from(PAIRS), amount=st.integers(1, 90))
     def hold(self, pair, amount):
-        leaving = {ref: change for ref, change in self._moves(*pair, amount).items() if change < 0}
+        moves = self._moves(*pair, amount)
+        leaving = {ref: change for ref, change in moves.items() if change < 0}
+        coming = {ref: change for ref, change in moves.items() if change > 0}
         request = self._request(pair, amount, Phase.PENDING)
-        fits = self._fits(leaving)
+        fits = self._fits(leaving) and self._fits(coming)
         assert self._post(request) is fits
         if not fits:
             return multiple()
         self.leaving.update({ref.id: -change for ref, change in leaving.items()})
+        self.coming.update({ref.id: change for ref, change in coming.items()})
         return request
 
     @rule(request=consumes(pending), part=st.none() | st.integers(1, 90))
@@ -128,9 +145,68 @@ class Ledger(RuleBasedStateMachine):
         )
         assert self._post(resolving)
         self.leaving.subtract({ref.id: -change for ref, change in changes.items() if change < 0})
+        self.coming.subtract({ref.id: change for ref, change in changes.items() if change > 0})
         if phase is Phase.POST:
             moved = self._moves(request.debit, request.credit, posted or request.amount_minor)
             self.posted.update({ref.id: change for ref, change in moved.items()})
+
+    @rule(data=st.data())
+    def take_back(self, data):
+        posted = [one for one in self.made if one.phase is Phase.SINGLE and one.exchange is None]
+        if not posted:
+            return
+        request = data.draw(st.sampled_from(posted))
+        changes = self._moves(request.credit, request.debit, request.amount_minor)
+        back = request.model_copy(
+            update={
+                "id": correction_id(request.id),
+                "debit": request.credit,
+                "credit": request.debit,
+                "corrects_id": request.id,
+            }
+        )
+        if request.id in self.corrected:
+            assert post_transfers(self.session, [back], origin=ORIGIN)[0].corrects_id == request.id
+            return
+        fits = self._fits(changes)
+        assert self._post(back) is fits
+        if fits:
+            self.corrected.add(request.id)
+            self.posted.update({ref.id: change for ref, change in changes.items()})
+
+    @rule(amount=st.integers(1, 90), who=st.sampled_from(["ann", "bob"]))
+    def exchange(self, amount, who):
+        wallet, other = (_account(AccountKind.BUYER_WALLET, who, currency) for currency in ("CNY", "EUR"))
+        euros = max(1, amount // 8)
+        into, out = (_account(AccountKind.EXCHANGE, "", currency) for currency in ("CNY", "EUR"))
+        ids = [f"m{next(self.ids)}" for _ in range(2)]
+        rate = Exchange(other_id=ids[1], numerator=euros, denominator=amount)
+        halves = [
+            self._request((wallet, into), amount).model_copy(update={"id": ids[0], "exchange": rate}),
+            self._request((out, other), euros).model_copy(update={"id": ids[1], "exchange": rate.of_other(ids[0])}),
+        ]
+        changes = self._moves(wallet, into, amount) | self._moves(out, other, euros)
+        fits = self._fits(changes)
+        try:
+            post_transfers(self.session, halves, origin=ORIGIN)
+        except RefusedError:
+            assert not fits
+            return
+        assert fits
+        self.posted.update({ref.id: change for ref, change in changes.items()})
+
+    @rule(highest=st.integers(0, 150), who=st.sampled_from(["ann", "bob"]))
+    def set_a_ceiling(self, highest, who):
+        wallet = _account(AccountKind.BUYER_WALLET, who, "CNY")
+        fits = self.posted[wallet.id] + self.coming[wallet.id] <= highest
+        try:
+            with self.session.begin_nested():
+                limit_account(self.session, wallet, lowest_minor=0, highest_minor=highest)
+        except (RefusedError, MissingError):
+            assert not fits or balance_of(self.session, wallet).credits_posted_minor == 0
+            return
+        assert fits
+        self.highest[wallet.id] = highest
 
     @rule(data=st.data())
     def post_again(self, data):
