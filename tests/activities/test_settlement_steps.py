@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from activities.catalogue import StepContext, find_operation
 from capabilities.kernel.clock import now
 from capabilities.kernel.identity import BusinessIdentity
-from capabilities.payment.contract import PaymentEventKind
+from capabilities.payment.contract import PaymentEventKind, ProviderStatementLine
 from capabilities.payment.models import PaymentEventRow, PaymentRow
+from capabilities.payment.statements import statement_csv
 from capabilities.settlement.banks.simulator import SimulatedBank
 from capabilities.settlement.contract import CommissionRate, DeclareRate, ReconFilters, Side
 from capabilities.settlement.extensions import register_bank
@@ -309,3 +310,34 @@ def test_a_declared_rate_holds_for_what_is_sold_from_then_on(session: Session) -
 
     assert step(session, "settlement.declare_rate", seller_id="s_one", rate=rate) == declared
     assert step(session, "settlement.freeze", order_id=order_id).commission_minor == 2_50
+
+
+def test_the_simulated_providers_statement_is_read_as_it_comes(session: Session) -> None:
+    a_business(session)
+    for kind in (PaymentEventKind.CHARGE_REQUEST, PaymentEventKind.CHARGE_SUCCESS):
+        an_act(session, "cap_1", kind, 100_00)
+    line = ProviderStatementLine(
+        provider="simulator",
+        business="retail",
+        line_id="ssl_1",
+        kind="charge",
+        payment_id="pay_1",
+        reference="cap_1",
+        provider_id="sim_1",
+        currency="CNY",
+        gross_minor=100_00,
+        fee_minor=60,
+        net_minor=99_40,
+        occurred_at=now(),
+        settled_on="2026-03-02",
+        bank_reference="SIM 2026-03-02",
+    )
+    bank = f"reference,amount,currency,date\nSIM 2026-03-02,99.40,CNY,{now().date().isoformat()}\n"
+
+    step(session, "settlement.import_statement", kind="provider", content=statement_csv([line]))
+    step(session, "settlement.import_statement", kind="bank", content=bank)
+    found = step(session, "settlement.reconcile")
+
+    assert (found.matched, found.parked, found.mistakes) == (4, 0, 0)
+    (credited,) = found.credited
+    assert (credited.credited_minor, credited.fees_minor) == (99_40, 60)
