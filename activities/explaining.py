@@ -177,7 +177,8 @@ _INELIGIBLE = {
 
 def _why_it_did_not_fire(priced: PricedCart, decision: str, rule: Rule) -> dict[str, Any]:
     cart = priced.state.cart
-    reason = why_ineligible(rule, cart.at, cart.coupon_codes, cart.buyer.id, cart.time_zone)
+    codes = (*cart.coupon_codes, *priced.opened)
+    reason = why_ineligible(rule, cart.at, codes, cart.buyer.id, cart.time_zone)
     if reason is not None:
         return {"outcome": _INELIGIBLE[reason]}
     if is_foreign(cart) and speaks_home_money(rule):

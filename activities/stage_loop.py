@@ -56,6 +56,8 @@ class PricedCart:
     coupons: Mapping[str, CouponUse]
     """Codes that could not be used, by code in capitals, with the reason."""
     hints: tuple[Hint, ...] = ()
+    opened: tuple[str, ...] = ()
+    """Words of rules that codes of lots open."""
 
 
 class PreparedRelease:
@@ -206,7 +208,7 @@ def run_stages(
             fired.extend(_fired_in(state, stage, one, release, opened, first_position=first_position))
             first_position += len(release.document.rules)
         state = apply_stage(state, stage, fired)
-    return PricedCart(state, began_with, refused, _hints(state, began_with, ready))
+    return PricedCart(state, began_with, refused, _hints(state, began_with, ready), tuple(opened))
 
 
 def _hints(

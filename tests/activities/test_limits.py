@@ -273,6 +273,20 @@ def test_every_code_of_a_lot_opens_the_rule_once(shop: Session) -> None:
     assert caught.value.code == "marketing.coupon_used_up"
 
 
+def test_a_rule_that_a_code_of_a_lot_opens_says_what_else_it_wanted(shop: Session) -> None:
+    wants = {"all": [{"field": "order.subtotal_minor", "op": "gte", "value": 150_00}]}
+    live_rules(shop, rule(coupon="SUMMER", when=wants))
+    open_lot(shop, CreateLot(business="retail", lot_id="l1", opens="SUMMER", pattern="S-****-****", codes=1), "editor")
+    make_codes(shop, "retail", "l1")
+    code = shop.scalars(select(CouponRow.code)).one()
+    answer = priced(shop, "o1", coupon_codes=(code,), expected_total_minor=100_00)
+
+    (verdict,) = explain_quote(shop, answer.quote_id).verdicts
+    assert verdict.outcome == "not_matched"
+    assert verdict.failed is not None
+    assert verdict.failed.difference == 50_00
+
+
 def test_a_code_of_one_buyer_is_of_no_use_to_another(shop: Session) -> None:
     live_rules(shop, rule(coupon="SUMMER"))
     lot = {"business": "retail", "lot_id": "l1", "opens": "SUMMER", "pattern": "S-****-****", "codes": 1}
