@@ -37,7 +37,7 @@ from capabilities.transaction.contract import (
 from capabilities.transaction.drafts import change_attributes, draft_request_of, save_draft
 from capabilities.transaction.queries import order_of
 from capabilities.transaction.unit_queries import refunded_minor, units_of
-from capabilities.transaction.units import cancel_units, require_status
+from capabilities.transaction.units import cancel_units, require_status, restock
 
 
 class StepType(BaseModel):
@@ -281,6 +281,7 @@ class _Change:
             reason = asked.reason or "Changed."
             done = cancel_units(self.session, order.id, key=sha256, lines=asked.lines, reason=reason, actor=actor)
             status = done.status
+            restock(self.session, order.id, key=sha256, actor=actor)
         if self.checkout is not None and self.quote is not None:
             is_draft = order.status is OrderStatus.DRAFT
             draft_id = order.id if is_draft else derived_id("ord", order.id, sha256)

@@ -142,7 +142,9 @@ def test_units_come_off_and_others_are_added(shop: Session) -> None:
         "addition",
         66_66,
     )
-    assert (units_of(shop, order_id)[0].open, order_of(shop, order_id).attributes) == (1, {"address": "2 New Street"})
+    (line,) = units_of(shop, order_id)
+    assert (line.open, line.restocked) == (1, 2)
+    assert order_of(shop, order_id).attributes == {"address": "2 New Street"}
 
 
 @pytest.mark.parametrize(("declared", "expected"), [("keep", 225_00), ("re_evaluate", 220_00), ("claw_back", 220_00)])
