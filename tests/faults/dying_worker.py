@@ -17,12 +17,14 @@ from workflows import worker
 
 FOLDER = Path(os.environ["FAULTS_FOLDER"]) / "deaths"
 FOLDER.mkdir(exist_ok=True)
+ACTION = Action(os.environ.get("FAULTS_ACTION", Action.CAPTURE.value))
+"""The kind of call that kills."""
 _send = Simulator.send
 
 
 def send_and_die(self: Simulator, call: ProviderCall) -> tuple[ProviderReport, ...]:
     reports = _send(self, call)
-    if call.action is Action.CAPTURE:
+    if call.action is ACTION:
         try:
             (FOLDER / hashlib.sha256(call.key.encode()).hexdigest()).touch(exist_ok=False)
         except FileExistsError:

@@ -18,6 +18,7 @@ from zhongtai.verify import (
     promotions,
     settlement,
     stock_and_coupons,
+    webhooks,
 )
 from zhongtai.verify.checking import Check, InvariantResult
 
@@ -37,6 +38,7 @@ def checks() -> tuple[Check, ...]:
         + prices.CHECKS
         + promotions.CHECKS
         + after_sale.CHECKS
+        + webhooks.CHECKS
     )
     return tuple(sorted(found, key=attrgetter("number")))
 
