@@ -30,11 +30,16 @@ class RefundOffer:
     reason: str | None
 
 
+def asking(identity: BusinessIdentity, actor: str) -> StepContext:
+    """Who asks for a preview: no run, no key."""
+    return StepContext("preview", "preview", "preview", identity, actor, "preview")
+
+
 def preview_of_refund(
     session: Session, identity: BusinessIdentity, request: RefundRequest, *, actor: str
 ) -> RefundOffer:
     """What starting the process now would do. Nothing is written or reserved; its `sha256` binds the process to it."""
-    context = StepContext("preview", REFUND, "preview", identity, actor, "preview")
+    context = asking(identity, actor)
     assessed = assess_refund(session, context, request)
     policy = plan_of(definition_for(REFUND, identity)).step_named(POLICY)
     if not isinstance(policy, Decide):

@@ -142,7 +142,8 @@ class ReturnBody(Body):
     reason: Reason = Field(examples=["Too small."])
 
 
-def _own_order(client: Client, text: str) -> Order:
+def own_order(client: Client, text: str) -> Order:
+    """The order of the key's business; missing like any other where it is another's."""
     found = own_id(client, "order", text)
     with transaction() as session:
         try:
@@ -151,8 +152,9 @@ def _own_order(client: Client, text: str) -> Order:
             raise missing(client, "order", text) from None
 
 
-async def _order(client: Client, text: str) -> Order:
-    return await run_in_threadpool(_own_order, client, text)
+async def order_named(client: Client, text: str) -> Order:
+    """The same, for endpoints that wait."""
+    return await run_in_threadpool(own_order, client, text)
 
 
 @router.post("/orders/{order_id}/refunds/preview", summary="Preview a refund", responses={409: {"model": Problem}})
@@ -161,7 +163,7 @@ def preview_refund(order_id: str, body: RefundBody, client: Refunder) -> RefundP
 
     Nothing is written. Asking for the refund with this `sha256` gives exactly this, or a conflict.
     """
-    order = _own_order(client, order_id)
+    order = own_order(client, order_id)
     identity = BusinessIdentity(client.business, order.scenario)
     with transaction() as session:
         offer = preview_of_refund(session, identity, body.as_request(order.id), actor=f"api:{client.name}")
@@ -180,7 +182,7 @@ async def create_refund(
     order_id: str, request: Request, body: AskRefundBody, client: Refunder, idempotency_key: IdempotencyKey
 ) -> Response:
     """Give money back as the rules allow it, at once or after a person has agreed. Never more than was paid, per source."""
-    order = await _order(client, order_id)
+    order = await order_named(client, order_id)
     asked = RefundInput(request=body.as_request(order.id), sha256=body.preview_sha256)
     where = f"/api/v1/orders/{order.id}/refunds"
     return await start(request, client, idempotency_key, "refund", asked, scenario=order.scenario, location=where)
@@ -189,7 +191,7 @@ async def create_refund(
 @router.get("/orders/{order_id}/refunds", summary="Read the refunds of an order")
 def read_refunds(order_id: str, client: Reader) -> RefundViews:
     """Every refund that was asked for, and what became of it."""
-    order = _own_order(client, order_id)
+    order = own_order(client, order_id)
     with transaction() as session:
         found = refunds_of(session, order.id)
         return RefundViews(refunds=[refund_receipt_of(session, one.id) for one in found])
@@ -206,7 +208,7 @@ async def create_cancellation(
     order_id: str, request: Request, body: CancellationBody, client: Changer, idempotency_key: IdempotencyKey
 ) -> Response:
     """Call off what is not handed over. A checkout under way undoes itself; what was paid is refunded (202)."""
-    order = await _order(client, order_id)
+    order = await order_named(client, order_id)
     asked = CancellationInput(
         order_id=order.id, lines=tuple(line.as_units() for line in body.lines), reason=body.reason
     )
@@ -224,7 +226,7 @@ async def create_fulfilment(
     order_id: str, request: Request, body: FulfilmentBody, client: Changer, idempotency_key: IdempotencyKey
 ) -> Response:
     """Tell that pieces were handed over. With the last of them the time for returns begins."""
-    order = await _order(client, order_id)
+    order = await order_named(client, order_id)
     lines = tuple(line.as_units() for line in body.lines)
     told = body.model_dump(include={"seller_id", "carrier", "tracking"})
     asked = FulfilStep(order_id=order.id, lines=lines, **told)
@@ -242,7 +244,7 @@ async def create_return(
     order_id: str, request: Request, body: ReturnBody, client: Changer, idempotency_key: IdempotencyKey
 ) -> Response:
     """Announce that pieces come back. They are received by the business; the refund is asked for apart."""
-    order = await _order(client, order_id)
+    order = await order_named(client, order_id)
     lines = tuple(line.as_units() for line in body.lines)
     asked = ReturnRequest(order_id=order.id, lines=lines, reason=body.reason)
     return await start(request, client, idempotency_key, "return", asked, scenario=order.scenario)
@@ -251,6 +253,6 @@ async def create_return(
 @router.get("/orders/{order_id}/returns", summary="Read the returns of an order")
 def read_returns(order_id: str, client: Reader) -> ReturnViews:
     """Every return that was announced, and what became of it."""
-    order = _own_order(client, order_id)
+    order = own_order(client, order_id)
     with transaction() as session:
         return ReturnViews(returns=list(returns_of(session, order.id)))

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from web.api.after_sale import router as after_sale
+from web.api.changes import router as changes
 from web.api.checkouts import router as checkouts
 from web.api.contracts import Problem
 from web.api.dues import router as dues
@@ -61,6 +62,7 @@ for part in (
     offers,
     events,
     after_sale,
+    changes,
     payouts,
     stored_value,
     webhooks,

@@ -173,3 +173,18 @@ async def test_an_unknown_gift_card_and_an_unknown_buyer_do_not_exist(shop: http
     assert (card.status_code, card.json()["code"]) == (404, "gift_card.unknown")
     assert "7K2M" not in card.text
     assert (await shop.get("/buyers/nobody/balances")).status_code == 404
+
+
+async def test_a_change_does_exactly_what_its_preview_said(
+    shop: httpx.AsyncClient, placed: sessionmaker[Session]
+) -> None:
+    auto(placed)
+    order = await buy(shop)
+    url = f"/orders/{order['order_id']}/changes"
+    body = {"lines": [{"line_id": order["lines"][0]["line_id"], "quantity": 2}], "reason": "one less"}
+    seen = (await shop.post(f"{url}/preview", json=body)).json()
+    assert (seen["total_before_minor"], seen["total_after_minor"], seen["to_refund_minor"]) == (300_00, 200_00, 100_00)
+    other = await shop.post(url, json=body | {"preview_sha256": "0" * 64}, headers={"idempotency-key": "c0"})
+    assert other.status_code == 409, other.text
+    done = await shop.post(url, json=body | {"preview_sha256": seen["sha256"]}, headers={"idempotency-key": "c1"})
+    assert (done.status_code, done.json()["total_after_minor"]) == (200, 200_00), done.text
