@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from activities.payment_routing import routed
 from capabilities.kernel.business import business_of
 from capabilities.kernel.clock import now
 from capabilities.kernel.errors import ConflictError, MissingError
+from capabilities.kernel.identity import BusinessIdentity
 from capabilities.payment import collecting, intents
 from capabilities.payment import schedule_service as service
 from capabilities.payment.asking import Answer
@@ -39,7 +40,7 @@ from capabilities.payment.reasons import told
 from capabilities.payment.schedule import Due, DueStatus, DueWhen, dues_of, terms_of
 from capabilities.payment.schedule_queries import dues_claimed, owed_of, owed_of_order, total_of
 from capabilities.payment.service import Origin, lock_payments
-from capabilities.transaction.contract import Order
+from capabilities.transaction.contract import CheckoutRequest, Order
 from capabilities.transaction.extensions import begins_on
 from capabilities.transaction.queries import order_of
 
@@ -172,15 +173,22 @@ class Settled(Part):
 def terms_facts(session: Session, context: StepContext, request: OrderRequest) -> TermsFacts:
     """What the terms are decided by, beside the order itself."""
     order = order_of(session, request.order_id)
+    return facts_for_terms(session, context.identity, order, at=order.placed_at)
+
+
+def facts_for_terms(
+    session: Session, identity: BusinessIdentity, sold: Order | CheckoutRequest, *, at: datetime
+) -> TermsFacts:
+    """What the buyer owes now, and the days until what is sold begins: of an order, or of a cart that is none yet."""
     owed = overdue = 0
-    if order.buyer_id is not None:
-        found = owed_of(session, order.business, order.buyer_id, order.currency, at=now())
+    if sold.buyer_id is not None:
+        found = owed_of(session, sold.business, sold.buyer_id, sold.currency, at=now())
         owed, overdue = found.owed_minor, found.overdue_minor
-    day = _service_date(context, order)
+    day = begins_on.for_identity(identity)(sold)
     days = None
     if day is not None:
-        zone = ZoneInfo(business_of(session, order.business).time_zone)
-        days = (day - order.placed_at.astimezone(zone).date()).days
+        zone = ZoneInfo(business_of(session, sold.business).time_zone)
+        days = (day - at.astimezone(zone).date()).days
     return TermsFacts(owed_minor=owed, overdue_minor=overdue, days_until_service=days)
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from capabilities.kernel.extension import ExtensionPoint
 from capabilities.kernel.settings import settings
-from capabilities.transaction.contract import Offer, Order
+from capabilities.transaction.contract import CheckoutRequest, Offer, Order
 
 
 def _three_letters_month_and_sequence(business: str, sequence: int, placed_at: datetime) -> str:
@@ -29,10 +29,10 @@ def _as_many_as_there_are(offer: Offer) -> int | None:  # noqa: ARG001 - realiza
     return None
 
 
-def _as_its_attribute_says(order: Order) -> date | None:
-    """The day on which what was sold begins, such as an arrival; None where the order has no such day."""
+def _as_its_attribute_says(sold: Order | CheckoutRequest) -> date | None:
+    """The day on which what is sold begins, such as an arrival; None where the order, or the cart, has no such day."""
     try:
-        return date.fromisoformat(order.attributes.get("begins_on", ""))
+        return date.fromisoformat(sold.attributes.get("begins_on", ""))
     except ValueError:
         return None
 
@@ -47,4 +47,6 @@ review_hours: ExtensionPoint[[], int] = ExtensionPoint("transaction.review_hours
 most_units: ExtensionPoint[[Offer], int | None] = ExtensionPoint("transaction.most_units", _as_many_as_there_are)
 longest_hold_hours: ExtensionPoint[[], int] = ExtensionPoint("transaction.longest_hold_hours", _eight_days)
 """How long after an order was placed its stock may be held at most, however often that is extended."""
-begins_on: ExtensionPoint[[Order], date | None] = ExtensionPoint("transaction.begins_on", _as_its_attribute_says)
+begins_on: ExtensionPoint[[Order | CheckoutRequest], date | None] = ExtensionPoint(
+    "transaction.begins_on", _as_its_attribute_says
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from activities.receipt import Receipt
 from capabilities.account.stored import card_reference
 from capabilities.kernel.money import Currency
-from capabilities.transaction.contract import MAX_LINES, MAX_QUANTITY, CheckoutLine, CheckoutRequest, Sku
+from capabilities.transaction.contract import (
+    MAX_LINES,
+    MAX_QUANTITY,
+    CheckoutLine,
+    CheckoutRequest,
+    Fulfilment,
+    Sku,
+    UnitsOfLine,
+)
 from capabilities.transaction.sources import MAX_SOURCES, PaymentSource, check_sources
 
 Plain = StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")
@@ -212,9 +220,13 @@ class ProcessView(BaseModel):
 
 
 class OrderView(Receipt):
-    """A receipt, and why the order stands where it stands."""
+    """A receipt, why the order stands where it stands, what was handed over, and what of it still can be."""
 
     status_reason: str | None
+    attributes: dict[str, str] = Field(default_factory=dict, description="As the checkout gave them.")
+    begins_on: date | None = Field(default=None, description="The day of what was bought, where it has one.")
+    open_units: list[UnitsOfLine] = Field(default_factory=list, description="Neither handed over nor cancelled.")
+    fulfilments: list[Fulfilment] = Field(default_factory=list, description="What was handed over, oldest first.")
 
 
 class BuyerView(BaseModel):

@@ -10,8 +10,12 @@ from activities.explaining import explain_quote
 from activities.receipt import receipt_of
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import MissingError
+from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.contract import Explanation
+from capabilities.transaction.contract import UnitsOfLine
+from capabilities.transaction.extensions import begins_on
 from capabilities.transaction.queries import order_of
+from capabilities.transaction.unit_queries import fulfilments_of, units_of
 from web.api.access import may
 from web.api.contracts import NOT_FOUND, OrderView
 from web.api.keys import Client
@@ -32,7 +36,17 @@ def read_order(order_id: str, client: Reader) -> OrderView:
             receipt = receipt_of(session, found, business=client.business)
         except MissingError:
             raise missing(client, "order", order_id) from None
-    return OrderView(**receipt.model_dump(), status_reason=order.status_reason)
+        begins = begins_on.for_identity(BusinessIdentity(order.business, order.scenario))(order)
+        return OrderView(
+            **receipt.model_dump(),
+            status_reason=order.status_reason,
+            attributes=order.attributes,
+            begins_on=begins,
+            open_units=[
+                UnitsOfLine(line_id=line.line_id, units=line.open) for line in units_of(session, order.id) if line.open
+            ],
+            fulfilments=list(fulfilments_of(session, order.id)),
+        )
 
 
 @router.get("/orders/{order_id}/explanation", summary="Explain an order's price")

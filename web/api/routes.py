@@ -20,6 +20,7 @@ from web.api.provider_webhooks import router as provider_webhooks
 from web.api.quotes import router as quotes
 from web.api.reference import router as reference
 from web.api.stored_value import router as stored_value
+from web.api.terms import router as terms
 from web.api.webhooks import router as webhooks
 
 DESCRIPTION = """
@@ -55,6 +56,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 router = APIRouter(responses=_PROBLEMS)
 for part in (
     quotes,
+    terms,
     checkouts,
     orders,
     dues,

@@ -21,7 +21,11 @@ def a_rule(number: int, plan: str, effect: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def plans(placed: sessionmaker[Session]) -> None:
-    rules = [a_rule(1, "3", {"kind": "instalments", "count": 3}), a_rule(2, "cash", {"kind": "on_delivery"})]
+    rules = [
+        a_rule(1, "3", {"kind": "instalments", "count": 3}),
+        a_rule(2, "cash", {"kind": "on_delivery"}),
+        a_rule(3, "never", {"kind": "refuse", "reason": "There is no such plan."}),
+    ]
     document = {"decision": "payment.terms", "name": {"en": "Plans", "zh": "付款方案"}, "rules": rules}
     with placed.begin() as session:
         publish_demo_rules(session, [{"business": "retail", "document": document}])
@@ -72,3 +76,43 @@ async def test_orders_of_others_have_no_dues_here(web: httpx.AsyncClient, foreig
     assert (await web.get(f"{path}/dues")).status_code == 404
     assert (await web.post(f"{path}/collections", json={}, headers=keyed("x"))).status_code == 404
     assert (await web.post(f"{path}/cash", headers=keyed("x"))).status_code == 404
+
+
+async def test_terms_are_previewed_as_the_checkout_would_agree_on_them(shop: httpx.AsyncClient) -> None:
+    cart = a_cart(terms="3")
+    preview = (await shop.post("/terms/preview", json=cart)).json()
+    assert (preview["terms"], preview["rule_ids"], preview["quote"]["total_minor"]) == ("instalments", ["r_1"], 220_00)
+    assert [(due["when"], due["amount_minor"]) for due in preview["dues"]] == [
+        ("now", 73_34),
+        ("at", 73_33),
+        ("at", 73_33),
+    ]
+    receipt = (await shop.post("/checkouts", json=cart, headers=keyed())).json()
+    dues = (await shop.get(f"/orders/{receipt['order_id']}/dues")).json()["dues"]
+    assert [due["due_at"] for due in dues] == [due["due_at"] for due in preview["dues"]]
+
+
+async def test_without_terms_everything_is_due_now(shop: httpx.AsyncClient) -> None:
+    preview = (await shop.post("/terms/preview", json=a_cart())).json()
+    assert (preview["terms"], [due["when"] for due in preview["dues"]]) == ("all_now", ["now"])
+
+
+async def test_refused_terms_are_refused_before_anybody_buys(shop: httpx.AsyncClient) -> None:
+    for path in ("/terms/preview", "/checkouts"):
+        answer = await shop.post(path, json=a_cart(terms="never"), headers=keyed("no"))
+        assert (answer.json()["code"], answer.json()["detail"]) == ("payment.terms_refused", "There is no such plan.")
+        assert answer.status_code == 409
+
+
+async def test_an_order_says_what_is_still_to_be_handed_over_and_what_was(shop: httpx.AsyncClient) -> None:
+    cart = a_cart(attributes={"recipient": "Li Na", "begins_on": "2027-02-01"})
+    order_id = (await shop.post("/checkouts", json=cart, headers=keyed())).json()["order_id"]
+    order = (await shop.get(f"/orders/{order_id}")).json()
+    assert (order["attributes"]["recipient"], order["begins_on"]) == ("Li Na", "2027-02-01")
+    units = [line["quantity"] for line in order["lines"] if line["kind"] == "goods"]
+    assert [open_["units"] for open_ in order["open_units"]] == units
+    told = {"carrier": "Own van", "tracking": "T-1"}
+    await shop.post(f"/orders/{order_id}/fulfilments", json=told, headers=keyed("f"))
+    order = (await shop.get(f"/orders/{order_id}")).json()
+    assert (order["status"], order["open_units"]) == ("fulfilled", [])
+    assert [(one["carrier"], one["tracking"]) for one in order["fulfilments"]] == [("Own van", "T-1")]
