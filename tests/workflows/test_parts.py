@@ -235,7 +235,7 @@ async def test_a_part_that_is_refused_undoes_itself_and_its_outcome_is_the_answe
 async def test_cancelling_a_process_cancels_its_part_which_undoes_itself(
     wired: Sessions, client: Client, worker: None
 ) -> None:
-    begun = begin(wired, "invited")
+    begun = begin(wired, "invited", names=("Ann",))
     await starting.start_process(client, begun)
     child = await part_standing(wired, begun.run_id, "waiting")
     assert (await until(wired, begun.run_id, "waiting")).waiting_for == "process"
