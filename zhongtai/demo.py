@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from capabilities.settlement.queries import rates_of
 from capabilities.settlement.service import declare_rate
 from capabilities.transaction.contract import DeclareOffer, DeclareSeller, OfferKind
 from capabilities.transaction.queries import list_offers
-from capabilities.transaction.service import declare_offer, declare_seller
+from capabilities.transaction.service import declare_new_offers, declare_offer, declare_seller
 from capabilities.user.contract import EnrolBuyer, Tier
 from capabilities.user.queries import find_buyer
 from capabilities.user.service import enrol_buyer, suspend_buyer
+from zhongtai.demo_dates import all_dated
 from zhongtai.demo_features import enter_features
 from zhongtai.demo_rules import publish_demo_rules
 
@@ -58,6 +60,7 @@ def load_demo(session: Session) -> None:
         content = read_demo(code)
         _enter_business(session, content["business"])
         _enter_offers(session, content)
+        declare_new_offers(session, all_dated(content, partial(_offer, content, kind=OfferKind.GOODS)))
         _enter_commissions(session, content)
         _enter_buyers(session, content)
         _enter_coupons(session, content)
@@ -104,7 +107,7 @@ def _offer(content: dict[str, Any], entry: dict[str, Any], kind: OfferKind) -> D
         name_zh=entry["zh"],
         description_en=entry.get("about", ""),
         description_zh=entry.get("about_zh", ""),
-        product=entry["sku"].rpartition("-")[0],
+        product=entry.get("product") or entry["sku"].rpartition("-")[0],
         category=entry.get("in", "delivery"),
         brand=entry.get("brand", ""),
         seller_id=entry["by"],

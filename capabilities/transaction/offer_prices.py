@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import Base, BusinessRow
+from capabilities.transaction.contract import DeclareOffer
 
 
 class OfferPriceRow(BusinessRow, Base):
@@ -69,3 +70,15 @@ def record_offer_price(session: Session, business: str, sku: str, currency: str,
                 recorded_at=now(),
             )
         )
+
+
+def record_first_prices(session: Session, offers: Sequence[DeclareOffer]) -> None:
+    """Write down the prices of offers that had none before."""
+    at = now()
+    rows = [
+        {name: getattr(offer, name) for name in ("business", "sku", "currency", "unit_price_minor")}
+        | {"recorded_at": at}
+        for offer in offers
+    ]
+    if rows:
+        session.execute(insert(OfferPriceRow).values(rows))

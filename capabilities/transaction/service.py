@@ -27,7 +27,7 @@ from capabilities.transaction.contract import (
 from capabilities.transaction.drafts import place_draft
 from capabilities.transaction.extensions import reservation_minutes, review_hours
 from capabilities.transaction.models import OfferRow, OrderRow, SellerRow, StockRow
-from capabilities.transaction.offer_prices import record_offer_price
+from capabilities.transaction.offer_prices import record_first_prices, record_offer_price
 from capabilities.transaction.order_rows import insert_orders, require_few_enough, require_offers
 from capabilities.transaction.queries import (
     find_order,
@@ -51,6 +51,7 @@ __all__ = [
     "close_order",
     "commit_stock",
     "confirm_order",
+    "declare_new_offers",
     "declare_offer",
     "declare_seller",
     "expire_reservations",
@@ -102,6 +103,28 @@ def declare_offer(session: Session, request: DeclareOffer) -> None:
             .values(business=request.business, sku=request.sku, on_hand=request.on_hand_units, reserved=0)
             .on_conflict_do_nothing()
         )
+
+
+def declare_new_offers(session: Session, requests: Sequence[DeclareOffer]) -> int:
+    """Enter those of many offers that are not there yet, in few statements; returns how many they were."""
+    rows = [
+        request.model_dump(mode="json", exclude={"on_hand_units"}) | {"has_stock": request.on_hand_units is not None}
+        for request in requests
+    ]
+    if not rows:
+        return 0
+    entered = insert(OfferRow).values(rows).on_conflict_do_nothing().returning(OfferRow.business, OfferRow.sku)
+    new = {(business, sku) for business, sku in session.execute(entered)}
+    added = [request for request in requests if (request.business, request.sku) in new]
+    record_first_prices(session, added)
+    stocks = [
+        {"business": request.business, "sku": request.sku, "on_hand": request.on_hand_units, "reserved": 0}
+        for request in added
+        if request.on_hand_units is not None
+    ]
+    if stocks:
+        session.execute(insert(StockRow).values(stocks).on_conflict_do_nothing())
+    return len(added)
 
 
 def receive_stock(session: Session, business: str, sku: str, pieces: int) -> int:

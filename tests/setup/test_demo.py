@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -42,6 +43,7 @@ from rules.gate import exercise_apart
 from rules.queries import draft_of, releases_of, rule_sets
 from tests.builders import an_open_order
 from zhongtai.demo import DATA, EXAMPLE_CHECKOUT, EXAMPLE_TOTAL_MINOR, LINES_OF_BUSINESS, load_demo
+from zhongtai.demo_dates import dated_entries
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -65,7 +67,14 @@ def demo(loaded: Session) -> Iterator[Session]:
 
 
 def offers(session: Session, business: str) -> tuple[Offer, ...]:
-    return list_offers(session, business, limit=200).offers
+    found: list[Offer] = []
+    cursor = None
+    while True:
+        page = list_offers(session, business, after=cursor, limit=200)
+        found += page.offers
+        cursor = page.next_cursor
+        if cursor is None:
+            return tuple(found)
 
 
 def counts(session: Session) -> dict[str, Any]:
@@ -85,10 +94,45 @@ def test_four_lines_of_business_differ_in_money_zone_and_tax(demo: Session) -> N
     }
 
 
-@pytest.mark.parametrize("business", LINES_OF_BUSINESS)
-def test_each_sells_forty_things_and_delivers_in_two_ways(demo: Session, business: str) -> None:
-    kinds = [offer.kind for offer in offers(demo, business)]
-    assert (kinds.count(OfferKind.GOODS), kinds.count(OfferKind.DELIVERY)) == (40, 2)
+@pytest.mark.parametrize(("business", "parcels"), [("retail", 0), ("finance", 0), ("logistics", 7), ("tourism", 0)])
+def test_each_sells_forty_things_and_delivers_in_two_ways(demo: Session, business: str, parcels: int) -> None:
+    kinds = [offer.kind for offer in offers(demo, business) if "dated" not in offer.tags]
+    assert (kinds.count(OfferKind.GOODS), kinds.count(OfferKind.DELIVERY)) == (40 + parcels, 2)
+
+
+def test_what_has_a_date_is_sold_for_each_of_the_ninety_days_from_today(demo: Session) -> None:
+    today = now().astimezone(ZoneInfo("Europe/Lisbon")).date()
+    nights = {offer.sku: offer for offer in offers(demo, "tourism") if offer.product == "TR-QUINTA"}
+    assert sorted(nights) == [f"TR-QUINTA.{today + timedelta(days=number)}" for number in range(90)]
+    for sku, offer in nights.items():
+        assert str(date.fromisoformat(sku.partition(".")[2]).year) in offer.name_en
+
+
+def test_a_night_costs_more_at_the_weekend_and_over_the_turn_of_the_year(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zhongtai.demo_dates.now", lambda: datetime(2026, 12, 22, 23, 30, tzinfo=UTC))
+    entry = {"sku": "IN", "en": "Inn", "zh": "客栈", "price": "124.00", "stock": 8}
+    nights = list(dated_entries(entry, "Asia/Tokyo"))
+    assert [(night["sku"], night["price"]) for night in nights[:2]] == [
+        ("IN.2026-12-23", "124.00"),
+        ("IN.2026-12-24", "167"),
+    ]
+    assert (nights[16]["sku"], nights[16]["price"], nights[16]["en"]) == ("IN.2027-01-08", "149", "Inn, 8 January 2027")
+    assert {night["stock"] for night in nights} == set(range(9))
+    fridays = list(dated_entries(entry | {"weekdays": [5]}, "Asia/Tokyo"))
+    assert [night["sku"] for night in fridays[:2]] == ["IN.2026-12-25", "IN.2027-01-01"]
+
+
+def test_a_later_start_adds_the_days_that_came_nearer_and_leaves_the_others(
+    demo: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {offer.sku for offer in offers(demo, "tourism")}
+    demo.execute(text("UPDATE stock SET on_hand = 99 WHERE sku LIKE 'TR-LAKE-INN.%'"))
+    monkeypatch.setattr("zhongtai.demo_dates.now", lambda: now() + timedelta(days=1))
+    load_demo(demo)
+    added = {offer.sku for offer in offers(demo, "tourism")} - before
+    assert len({sku for sku in added if sku.startswith("TR-LAKE-INN.")}) == 1
+    left = [offer.available_units for offer in offers(demo, "tourism") if offer.product == "TR-LAKE-INN"]
+    assert left.count(99) == 90
 
 
 @pytest.mark.parametrize("business", LINES_OF_BUSINESS)
@@ -218,6 +262,21 @@ def test_logistics_quotes_without_tax_and_adds_it(demo: Session) -> None:
     assert (quote.discount_minor, quote.tax_minor, quote.total_minor) == (93_60 + 19_00, 130_42, 816_82)
 
 
+def test_a_parcel_costs_by_its_kilograms_and_what_the_rules_add(demo: Session) -> None:
+    def parcel(sku: str, kilograms: int, **asked: Any) -> Quote:
+        return quoted(demo, "logistics", currency="EUR", lines=[{"sku": sku, "quantity": kilograms}], **asked)
+
+    # 6.90 + 4 × 0.80 + 2 × 0.60 is 11.30; fuel 8.5 % is 0.96; tax 19 % of 12.26 is 2.33
+    quote = parcel("LG-PAR-DE-STD", 7)
+    assert (quote.goods_gross_minor - quote.discount_minor, quote.fee_minor, quote.total_minor) == (11_30, 96, 14_59)
+    remote = parcel("LG-PAR-ISL-STD", 7, payment_method="cash")
+    assert remote.fee_minor == 96 + 6_90 + 3_50
+    assert parcel("LG-PAR-DE-STD", 20).fee_minor == 1_54 + 4_00
+    with pytest.raises(RefusedError) as caught:
+        open_order(demo, an_open_order([("LG-PAR-DE-STD", 32)], business="logistics"))
+    assert caught.value.message == "One order may take at most 31 of LG-PAR-DE-STD; 32 were asked."
+
+
 def screened(session: Session, business: str, *, total: int, tags: tuple[str, ...] = (), country: str = "DE") -> str:
     facts = {
         "order.total_minor": total,
@@ -258,7 +317,12 @@ def test_tourism_differs_by_extension_points(demo: Session) -> None:
         for identity in point.realizations()
         if identity.business in LINES_OF_BUSINESS
     }
-    assert realized == {("transaction.reservation_minutes", "tourism"), ("transaction.most_units", "tourism")}
+    assert realized == {
+        ("transaction.reservation_minutes", "tourism"),
+        ("transaction.most_units", "tourism"),
+        ("transaction.begins_on", "tourism"),
+        ("transaction.most_units", "logistics"),
+    }
     asked = an_open_order([("TR-BOA-001", 9)], business="tourism")
     hold = hold_stock(demo, open_order(demo, asked).id)
     assert hold.expires_at is not None
@@ -280,6 +344,10 @@ def test_every_demo_rule_set_is_live_by_one_person_and_approved_by_another(demo:
         ("tourism", "user.tier"),
         ("finance", "settlement.commission"),
         ("retail", "settlement.maturing"),
+        ("finance", "payment.terms"),
+        ("logistics", "payment.terms"),
+        ("tourism", "payment.terms"),
+        ("tourism", "transaction.refund_policy"),
     }
     for rule_set in found.values():
         (release,) = releases_of(demo, rule_set.id)
