@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pydantic import Field
 from sqlalchemy.orm import Session
 
 from activities.account_requests import Part, TransfersResponse
@@ -43,8 +42,13 @@ class SaleRequest(Part):
     """An order's sale. `stored_minor` of it is paid by stored value, `later_minor` is due later; a provider pays the rest."""
 
     order_id: str
-    stored_minor: int = Field(default=0, ge=0)
+    stored_minor: LaterMinor = None
     later_minor: LaterMinor = None
+
+    @property
+    def elsewhere_minor(self) -> int:
+        """What no provider pays at once."""
+        return (self.stored_minor or 0) + (self.later_minor or 0)
 
 
 class ReserveSaleResponse(Part):
@@ -58,7 +62,7 @@ def reserve_sale(session: Session, context: StepContext, request: SaleRequest) -
     """Expect what a provider is to pay, and what is due later: pending transfers."""
     order = order_of(session, request.order_id)
     cause = cause_of(order)
-    expected = order.total_minor - request.stored_minor - (request.later_minor or 0)
+    expected = order.total_minor - request.elsewhere_minor
     if expected < 0:
         raise ConflictError("account.sources_off", f"More is paid for order {order.number} than its total.")
     reserved = []
@@ -98,9 +102,7 @@ def post_sale(session: Session, context: StepContext, request: SaleRequest) -> T
     if order.total_minor == 0:
         return TransfersResponse(transfer_ids=())
     cause = cause_of(order)
-    parts = [
-        ("reserved", "posted", "sale.reserved", order.total_minor - request.stored_minor - (request.later_minor or 0))
-    ]
+    parts = [("reserved", "posted", "sale.reserved", order.total_minor - request.elsewhere_minor)]
     parts.append(("later", "later posted", "sale.due_later", request.later_minor or 0))
     postings = [
         TransferRequest(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -19,7 +20,7 @@ from capabilities.kernel.business import Business, all_businesses
 from capabilities.kernel.clock import now
 from capabilities.kernel.errors import PlatformError
 from capabilities.kernel.identity import BusinessIdentity
-from capabilities.kernel.outbox import OutboxEvent, events_page
+from capabilities.kernel.outbox import OutboxEvent, events_page, with_events_after
 from capabilities.transaction.buyer_history import buyers_of_orders
 from capabilities.user.contract import BuyerFilters
 from capabilities.user.models import ClassifyingRow
@@ -37,17 +38,34 @@ ABOUT_MONEY = frozenset({"refund.succeeded", "refund.reversed", "order.cancelled
 CONFIRMED = "order.confirmed"
 SEGMENT_CHANGED = "buyer.segment_changed"
 
+Part = Callable[[Session, ClassifyingRow], int | None]
+"""One transaction's worth of work for a business; None where nothing was left to do."""
+
 log = logging.getLogger("zhongtai.following")
 
 
 def follow_buyers(sessions: sessionmaker[Session]) -> int:
     """Follow the feed of every business, then go on with the rounds that are due; how many buyers were worked out."""
     with sessions.begin() as session:
-        codes = [business.business for business in all_businesses(session)]
-        known = set(session.scalars(select(ClassifyingRow.business)))
-        for code in set(codes) - known:
+        businesses = all_businesses(session)
+        rows = {row.business: row for row in session.scalars(select(ClassifyingRow))}
+        for code in {business.business for business in businesses} - set(rows):
             session.execute(insert(ClassifyingRow).values(business=code, is_round_done=True).on_conflict_do_nothing())
-    return sum(_until_done(sessions, code, part) for code in codes for part in (_follow, _go_round))
+        told = with_events_after(session, {code: row.cursor for code, row in rows.items()})
+        to_do = [
+            (business.business, part)
+            for business in businesses
+            for part in _parts_to_do(business, rows.get(business.business), told)
+        ]
+    return sum(_until_done(sessions, code, part) for code, part in to_do)
+
+
+def _parts_to_do(business: Business, row: ClassifyingRow | None, told: AbstractSet[str]) -> list[Part]:
+    """What there is to do for a business, seen without a lock: where nothing is new, one look serves all businesses."""
+    if row is None:
+        return [_follow, _go_round]
+    is_due = not row.is_round_done or row.round_on != _day_of_round(business, now())
+    return [_follow] * (row.business in told) + [_go_round] * (is_due or row.business in told)
 
 
 def follow_now(session: Session, business: str) -> int:
@@ -61,9 +79,7 @@ def follow_now(session: Session, business: str) -> int:
             return done
 
 
-def _until_done(
-    sessions: sessionmaker[Session], code: str, part: Callable[[Session, ClassifyingRow], int | None]
-) -> int:
+def _until_done(sessions: sessionmaker[Session], code: str, part: Part) -> int:
     done = 0
     for _ in range(MOST_PARTS):
         with sessions.begin() as session:

@@ -53,6 +53,8 @@ class OpenedOrder(StepType):
     number: str
     currency: str
     total_minor: int
+    sources: int = 0
+    """How many sources of payment were named; none where one method pays all."""
 
 
 class OrderReference(StepType):
@@ -110,7 +112,13 @@ def open_order(session: Session, context: StepContext, request: OpenRequest) -> 
     """Place the order as quoted; that the quote is what the buyer agreed to, pricing has seen to."""
     quote = quote_of(session, request.quote_id)
     order = service.open_order(session, _command(context, request, quote))
-    return OpenedOrder(order_id=order.id, number=order.number, currency=order.currency, total_minor=order.total_minor)
+    return OpenedOrder(
+        order_id=order.id,
+        number=order.number,
+        currency=order.currency,
+        total_minor=order.total_minor,
+        sources=len(request.checkout.payments),
+    )
 
 
 @operation("transaction.close", en="Close the order", zh="关闭订单")

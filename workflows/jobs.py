@@ -36,6 +36,9 @@ BUYERS_EVERY_S = 5.0
 WEBHOOKS_EVERY_S = 1.0
 CANCELLED_EVERY_S = 2.0
 SCHEDULES_EVERY_S = 300.0
+REST_S = 5.0
+"""A job that looks every second or two looks only so often while there is nothing to do."""
+LONG_REST_S = 20.0
 REVIEWED = "order.reviewed"
 """What a checkout in review waits for."""
 
@@ -44,11 +47,16 @@ log = logging.getLogger("zhongtai.jobs")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to do every so often."""
+    """Something to do every so often; while there is nothing to do, each wait is twice the last, up to `rest_s`."""
 
     name: str
     every_s: float
     work: Callable[[Client], Awaitable[int]]
+    rest_s: float = 0.0
+
+    def wait_after(self, done: int, waited_s: float) -> float:
+        """How long to wait after a round that did so much, and before which it had waited so long."""
+        return self.every_s if done else max(self.every_s, min(2 * waited_s, self.rest_s))
 
 
 def jobs() -> list[Job]:
@@ -57,27 +65,32 @@ def jobs() -> list[Job]:
         Job("sweep", SWEEP_EVERY_S, sweep),
         Job("expire", EXPIRE_EVERY_S, expire),
         Job("books", BOOKS_EVERY_S, books),
-        Job("buyers", BUYERS_EVERY_S, follow),
-        Job("webhooks", WEBHOOKS_EVERY_S, send_webhooks),
-        Job("cancelled", CANCELLED_EVERY_S, follow_cancelled),
+        Job("buyers", BUYERS_EVERY_S, follow, LONG_REST_S),
+        Job("webhooks", WEBHOOKS_EVERY_S, send_webhooks, REST_S),
+        Job("cancelled", CANCELLED_EVERY_S, follow_cancelled, REST_S),
         Job("schedules", SCHEDULES_EVERY_S, keep_schedules),
         Job("dues", due_dates.COLLECT_EVERY_S, due_dates.collect_due),
-        Job("provider messages", provider_messages.APPLY_EVERY_S, provider_messages.apply_waiting_messages),
-        Job("simulator", provider_messages.POST_EVERY_S, provider_messages.post_simulated_messages),
+        Job(
+            "provider messages", provider_messages.APPLY_EVERY_S, provider_messages.apply_waiting_messages, LONG_REST_S
+        ),
+        Job("simulator", provider_messages.POST_EVERY_S, provider_messages.post_simulated_messages, REST_S),
     ]
 
 
 async def repeat(job: Job, client: Client, stop: asyncio.Event) -> None:
     """Do a job until `stop`; a failure is logged and the next round tries again."""
+    wait_s = job.every_s
     while not stop.is_set():
+        done = 0
         try:
             done = await job.work(client)
             if done:
                 log.info("%s: %s", job.name, done)
         except Exception:
             log.exception("The job %s failed; the next round tries again.", job.name)
+        wait_s = job.wait_after(done, wait_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), job.every_s)
+            await asyncio.wait_for(stop.wait(), wait_s)
 
 
 async def sweep(client: Client) -> int:

@@ -23,6 +23,7 @@ from sqlalchemy import event
 
 from bench.checkout.peers import cart
 from bench.checkout.plant import BUSINESS, Plant, load
+from capabilities.kernel.settings import settings
 from zhongtai.migrate import migrate
 from zhongtai.postgres import start_postgres, stop_postgres
 
@@ -38,6 +39,7 @@ def database():
             migrate(plant.database_url)
             load(plant)
             os.environ["DATABASE_URL"] = plant.database_url
+            settings.cache_clear()
             yield plant
         finally:
             stop_postgres(folder / "postgres")

@@ -7,11 +7,12 @@ still running, in that order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Identity, Index, literal_column, select, text, tuple_
+from sqlalchemy import Identity, Index, exists, literal, literal_column, select, text, true, tuple_, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from capabilities.kernel.clock import now
@@ -81,10 +82,30 @@ def events_page(session: Session, business: str, *, after: str | None = None, li
     found = select(OutboxEvent).where(OutboxEvent.business == business, OutboxEvent.transaction_id < OLDEST_RUNNING)
     if after is not None:
         place = tuple_(OutboxEvent.transaction_id, OutboxEvent.sequence)
-        found = found.where(place > tuple(_number(part) for part in read_cursor(after, 2)))
+        found = found.where(place > _place(after))
     events = tuple(session.scalars(found.order_by(OutboxEvent.transaction_id, OutboxEvent.sequence).limit(limit)))
     last = write_cursor(str(events[-1].transaction_id), str(events[-1].sequence)) if events else after
     return EventPage(events, last)
+
+
+def with_events_after(session: Session, cursors: Mapping[str, str | None]) -> set[str]:
+    """Of some businesses, each with how far it was read, those that have more: one statement for all of them."""
+    place = tuple_(OutboxEvent.transaction_id, OutboxEvent.sequence)
+    asked = [
+        select(literal(business)).where(
+            exists().where(
+                OutboxEvent.business == business,
+                OutboxEvent.transaction_id < OLDEST_RUNNING,
+                place > _place(after) if after is not None else true(),
+            )
+        )
+        for business, after in cursors.items()
+    ]
+    return set(session.scalars(union_all(*asked))) if asked else set()
+
+
+def _place(cursor: str) -> tuple[int, ...]:
+    return tuple(_number(part) for part in read_cursor(cursor, 2))
 
 
 def _number(part: str) -> int:
