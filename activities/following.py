@@ -62,10 +62,10 @@ def follow_buyers(sessions: sessionmaker[Session]) -> int:
 
 def _parts_to_do(business: Business, row: ClassifyingRow | None, told: AbstractSet[str]) -> list[Part]:
     """What there is to do for a business, seen without a lock: where nothing is new, one look serves all businesses."""
-    if row is None:
-        return [_follow, _go_round]
-    is_due = not row.is_round_done or row.round_on != _day_of_round(business, now())
-    return [_follow] * (row.business in told) + [_go_round] * (is_due or row.business in told)
+    is_told = row is None or row.business in told
+    is_due = row is None or not row.is_round_done or row.round_on != _day_of_round(business, now())
+    following: list[Part] = [_follow] if is_told else []
+    return [*following, _go_round] if is_told or is_due else following
 
 
 def follow_now(session: Session, business: str) -> int:

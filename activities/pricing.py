@@ -52,6 +52,7 @@ from rules.queries import LiveRelease, live_release
 __all__ = ["PriceRequest", "PricedCheckout", "explain_quote", "price", "price_cart", "quote_for", "shown_id"]
 
 DECISION = "marketing.promotions"
+MOST_REASON = 500
 
 
 class StepType(BaseModel):
@@ -83,6 +84,8 @@ class PricedCheckout(StepType):
     release_ids: tuple[str, ...]
     rewards: int = 0
     """How many rewards the quote promises: points, cashback, coupons."""
+    review: str | None = None
+    """Why a rule wants a person to look at the order before money is asked for."""
 
 
 def price_cart(
@@ -141,8 +144,15 @@ def price(session: Session, context: StepContext, request: PriceRequest) -> Pric
         lines=len(cart.lines),
         hour=cart.at.astimezone(ZoneInfo(cart.time_zone)).hour,
         release_ids=kept.release_ids,
+        review=_review_of(kept),
         rewards=sum(reward.kind in ("points", "cashback", "coupon") for reward in kept.rewards),
     )
+
+
+def _review_of(quote: Quote) -> str | None:
+    """The reasons of the rules that hold the order for a person, each once; where one gives none, its name."""
+    asked = dict.fromkeys(reward.text or reward.rule_name for reward in quote.rewards if reward.kind == "hold")
+    return "; ".join(asked)[:MOST_REASON] or None
 
 
 # --- from a checkout to a cart ----------------------------------------------------------------------------------
@@ -213,6 +223,7 @@ def _cart(session: Session, checkout: CheckoutRequest, buyer: AdmittedBuyer) -> 
                 brand=line.offer.brand,
                 seller=line.offer.seller_id,
                 tags=line.offer.tags,
+                attributes=line.offer.attributes,
                 quantity=line.quantity,
                 unit_price_minor=line.offer.unit_price_minor,
                 list_price_minor=line.offer.list_price_minor,

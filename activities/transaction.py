@@ -64,10 +64,11 @@ class OrderReference(StepType):
 
 
 class HoldForReview(StepType):
-    """`reason` is what the rules said, where they said something."""
+    """`reason` is what the rules of risk said, where they said something, `also` what those of prices did."""
 
     order_id: str
-    reason: str | None = Field(max_length=500)
+    reason: str | None = Field(default=None, max_length=500)
+    also: str | None = Field(default=None, max_length=500)
 
 
 class CloseRequest(StepType):
@@ -83,6 +84,12 @@ class OrderStanding(StepType):
 
     order_id: str
     status: OrderStatus | None
+
+
+class HeldForReview(OrderStanding):
+    """The order on hold, and why."""
+
+    reason: str
 
 
 class ReleasedStock(StepType):
@@ -150,11 +157,12 @@ def release_stock(session: Session, context: StepContext, request: OrderReferenc
 
 
 @operation("transaction.put_on_hold", en="Hold the order for review", zh="订单待审")
-def put_on_hold(session: Session, context: StepContext, request: HoldForReview) -> OrderStanding:  # noqa: ARG001
+def put_on_hold(session: Session, context: StepContext, request: HoldForReview) -> HeldForReview:  # noqa: ARG001
     """A person has to look at the order before it goes on; pieces and coupons are kept for it as long as that takes."""
-    order = service.put_on_hold(session, request.order_id, request.reason or "A person looks at this order.")
+    reason = "; ".join(filter(None, (request.reason, request.also)))[:500] or "A person looks at this order."
+    order = service.put_on_hold(session, request.order_id, reason)
     extend_claims(session, order.id, service.review_ends_at(order))
-    return OrderStanding(order_id=order.id, status=order.status)
+    return HeldForReview(order_id=order.id, status=order.status, reason=reason)
 
 
 @operation("transaction.take_off_hold", en="Let the order go on", zh="订单放行")
@@ -233,6 +241,7 @@ def order_as_quoted(checkout: CheckoutRequest, quote: Quote, *, run_id: str, buy
         quote_id=quote.id,
         draft_id=checkout.draft_id,
         attributes=checkout.attributes,
+        tags=tuple(dict.fromkeys(reward.text for reward in quote.rewards if reward.kind == "tag" and reward.text)),
         **{name: getattr(quote, name) for name in totals},
         lines=tuple(
             OpenOrderLine(

@@ -50,9 +50,11 @@ def an_offer(
     category: str = "food/drinks/tea",
     currency: str = "CNY",
     tax_rate_bps: int = 1300,
+    attributes: dict[str, str] | None = None,
 ) -> str:
     """An offer that exists; returns its sku."""
     request = DeclareOffer(
+        attributes=attributes or {},
         business=business,
         sku=sku,
         kind=kind,

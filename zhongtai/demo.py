@@ -112,6 +112,7 @@ def _offer(content: dict[str, Any], entry: dict[str, Any], kind: OfferKind) -> D
         brand=entry.get("brand", ""),
         seller_id=entry["by"],
         tags=tuple(entry.get("tags", ())),
+        attributes=entry.get("attributes", {}),
         currency=currency,
         unit_price_minor=minor("price") or 0,
         list_price_minor=minor("list"),

@@ -123,6 +123,8 @@ class Offer(Contract):
     brand: str
     seller_id: str
     tags: tuple[str, ...] = ()
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """Colour, size and the like: what rules may ask of an item."""
     currency: Currency
     unit_price_minor: int
     list_price_minor: int | None = None
@@ -213,6 +215,8 @@ class Order(Contract):
     """The order this one exchanges goods of, or adds to."""
     relation: Literal["exchange", "addition"] | None = None
     attributes: dict[str, str] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    """What rules wrote on it."""
 
 
 class OrderSummary(Contract):
@@ -250,6 +254,7 @@ class OrderFilters(Contract):
     placed_from: datetime | None = None
     placed_until: datetime | None = None
     origin: Literal["checkout", "import"] | None = None
+    tag: str | None = None
     text: str | None = Field(default=None, max_length=200)
 
 
@@ -334,6 +339,7 @@ class DeclareOffer(Contract):
     brand: str = ""
     seller_id: str
     tags: tuple[str, ...] = ()
+    attributes: dict[Code, AttributeText] = Field(default_factory=dict, max_length=40)
     currency: Currency
     unit_price_minor: int = Field(ge=0, le=MAX_PRICE_MINOR)
     list_price_minor: int | None = Field(default=None, ge=0, le=MAX_PRICE_MINOR)
@@ -381,6 +387,7 @@ class OpenOrder(Contract):
     total_minor: int = Field(ge=0)
     draft_id: str | None = None
     attributes: dict[str, str] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
     lines: tuple[OpenOrderLine, ...] = Field(min_length=1, max_length=2 * MAX_LINES)
 
 

@@ -46,6 +46,7 @@ class OfferRow(Base):
     brand: Mapped[str]
     seller_id: Mapped[str]
     tags: Mapped[list[str]]
+    attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     currency: Mapped[str]
     unit_price_minor: Mapped[int]
     list_price_minor: Mapped[int | None]
@@ -100,6 +101,7 @@ class OrderRow(BusinessRow, Base):
         Index("ix_sales_order_business_placed", "business", text("placed_at DESC"), text("id DESC")),
         Index("ix_sales_order_business_status_placed", "business", "status", text("placed_at DESC"), text("id DESC")),
         Index("ix_sales_order_business_buyer_placed", "business", "buyer_id", text("placed_at DESC"), text("id DESC")),
+        Index("ix_sales_order_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '[]'::jsonb")),
         Index("ix_sales_order_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
     )
 
@@ -130,6 +132,7 @@ class OrderRow(BusinessRow, Base):
     parent_id: Mapped[str | None]
     relation: Mapped[str | None]
     attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
     draft: Mapped[dict[str, Any] | None]
     """What a draft asks for, as a checkout asks it; kept when it was placed."""
     completed_at: Mapped[datetime | None]

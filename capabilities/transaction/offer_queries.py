@@ -107,6 +107,7 @@ def _offer_from(row: Row[OfferRow, int]) -> Offer:
         brand=offer.brand,
         seller_id=offer.seller_id,
         tags=tuple(offer.tags),
+        attributes=offer.attributes,
         currency=offer.currency,
         unit_price_minor=offer.unit_price_minor,
         list_price_minor=offer.list_price_minor,

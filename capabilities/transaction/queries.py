@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, or_, select, tuple_
+from sqlalchemy import bindparam, exists, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.business import Business
@@ -139,6 +139,8 @@ def _conditions(filters: OrderFilters) -> list[Any]:
         conditions.append(OrderRow.placed_at < filters.placed_until)
     if filters.origin is not None:
         conditions.append(OrderRow.origin == filters.origin)
+    if filters.tag is not None:
+        conditions += [OrderRow.tags.contains([filters.tag]), OrderRow.tags != literal([], OrderRow.tags.type)]
     if filters.sku is not None:
         conditions.append(
             exists().where(line_of_order, OrderLineRow.business == OrderRow.business, OrderLineRow.sku == filters.sku)

@@ -109,7 +109,12 @@ async def test_a_plain_checkout_costs_no_more_than_it_did(
     with wired.begin() as session:
         a_business(session)
         an_offer(session, "tea", price=100_00, stock=100)
-    cart = {"lines": [{"sku": "tea", "quantity": 1}], "delivery_sku": None, "buyer_id": None, "coupon_codes": []}
+    cart: dict[str, Any] = {
+        "lines": [{"sku": "tea", "quantity": 1}],
+        "delivery_sku": None,
+        "buyer_id": None,
+        "coupon_codes": [],
+    }
     cart |= {"expected_total_minor": None, "payments": [{"method": "sim_ok"}] * sources}
     status, told = await answered(client, begin(wired, **cart))  # what is looked up once a process
     assert status == 201, told

@@ -224,6 +224,7 @@ class OrderView(Receipt):
 
     status_reason: str | None
     attributes: dict[str, str] = Field(default_factory=dict, description="As the checkout gave them.")
+    tags: list[str] = Field(default_factory=list, description="What rules wrote on the order.")
     begins_on: date | None = Field(default=None, description="The day of what was bought, where it has one.")
     open_units: list[UnitsOfLine] = Field(default_factory=list, description="Neither handed over nor cancelled.")
     fulfilments: list[Fulfilment] = Field(default_factory=list, description="What was handed over, oldest first.")

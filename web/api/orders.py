@@ -41,6 +41,7 @@ def read_order(order_id: str, client: Reader) -> OrderView:
             **receipt.model_dump(),
             status_reason=order.status_reason,
             attributes=order.attributes,
+            tags=list(order.tags),
             begins_on=begins,
             open_units=[
                 UnitsOfLine(line_id=line.line_id, units=line.open) for line in units_of(session, order.id) if line.open

@@ -192,6 +192,7 @@ def _cart_line(line_id: str, offer: Offer, quantity: int) -> CartLine:
         brand=offer.brand,
         seller=offer.seller_id,
         tags=offer.tags,
+        attributes=offer.attributes,
         quantity=quantity,
         unit_price_minor=offer.unit_price_minor,
         list_price_minor=offer.list_price_minor,
