@@ -8,11 +8,13 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
+from frontends.finance.app import INSTALMENTS
 from frontends.kit.app import Front, create_front
 from frontends.kit.settings import FrontSettings, NotConfiguredError, read_settings
+from frontends.logistics.app import PARCELS
 from frontends.retail.app import SHOP
 
-FRONTS: dict[str, Front] = {front.business: front for front in (SHOP,)}
+FRONTS: dict[str, Front] = {front.business: front for front in (SHOP, INSTALMENTS, PARCELS)}
 
 
 def main(wanted: list[str]) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn
 
 from capabilities.kernel.settings import Settings
+from zhongtai.front_ports import front_ports, variable_of_front
 
 
 def web_command(*, host: str, port: int, python: str = sys.executable) -> list[str]:
@@ -39,7 +40,7 @@ def environment(settings: Settings, *, database_url: str, temporal_address: str,
         "TEMPORAL_ADDRESS": temporal_address,
         "TEMPORAL_NAMESPACE": settings.temporal_namespace,
         "ZHONGTAI_STATE_FOLDER": str(settings.state_folder.resolve()),
-        "ZHONGTAI_SHOP_PORT": str(settings.shop_port),
+        **{variable_of_front(business): str(port) for business, port in front_ports(settings).items()},
         "ZHONGTAI_DEMO": "true" if settings.demo else "false",
         "ZHONGTAI_SECRET_KEY": secret_key,
         "PYTHONUNBUFFERED": "1",

@@ -20,6 +20,7 @@ from web.access.queries import find_by_email
 from web.access.service import create_operator, set_password
 from web.api.keys import authenticate, issue_key, keys_of, revoke_key
 from zhongtai.demo import EXAMPLE_CHECKOUT
+from zhongtai.front_ports import FIRST, front_ports
 from zhongtai.state import State, write_private
 
 CLIENT = "demo"
@@ -40,11 +41,13 @@ def write_demo_json(session: Session, state: State, settings: Settings) -> dict[
     before = state.demo_facts()
     web_url = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     api_url = f"{web_url}/api/v1"
+    front_urls = {business: f"http://127.0.0.1:{port}/" for business, port in front_ports(settings).items()}
     keys = _keys(session, before.get("api_keys"))
     facts = {
         "console_url": f"{web_url}/console",
         "api_url": api_url,
-        "shop_url": f"http://127.0.0.1:{settings.shop_port}/",
+        "shop_url": front_urls[FIRST],
+        "front_urls": front_urls,
         "api_keys": keys,
         "accounts": _accounts(session, before.get("accounts")),
         "example_checkout": _example(api_url, keys),
@@ -116,9 +119,13 @@ def panel_text(facts: dict[str, Any], demo_file: Path) -> str:
     accounts = "\n".join(
         f"  {account['role']:<9} {account['name']:<28} {account['password']}" for account in facts["accounts"]
     )
+    others = "".join(
+        f"{business.capitalize():<9}{url}\n" for business, url in facts["front_urls"].items() if business != FIRST
+    )
     return (
         f"Console  {facts['console_url']}\n"
         f"Shop     {facts['shop_url']}\n"
+        f"{others}"
         f"API      {facts['api_url']}\n\n"
         f"Accounts (the sign-in page also offers them with one click)\n{accounts}\n\n"
         f"A checkout to paste\n  {curl_of(facts['example_checkout'])}\n\n"

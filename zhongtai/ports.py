@@ -11,6 +11,7 @@ import psutil
 
 from capabilities.kernel.errors import ConflictError
 from capabilities.kernel.settings import Settings
+from zhongtai.front_ports import front_ports, variable_of_front
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ def ports_of(settings: Settings) -> list[Port]:
     """The ports this installation listens on."""
     ports = [
         Port(settings.port, settings.host, "the console and the API", "ZHONGTAI_PORT"),
-        Port(settings.shop_port, "127.0.0.1", "the shop", "ZHONGTAI_SHOP_PORT"),
+        *(
+            Port(number, "127.0.0.1", f"the front-end of {business}", variable_of_front(business))
+            for business, number in front_ports(settings).items()
+        ),
     ]
     if settings.temporal_address is None:
         ports.append(Port(settings.temporal_port, "127.0.0.1", "Temporal", "ZHONGTAI_TEMPORAL_PORT"))

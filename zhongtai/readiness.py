@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import httpx
 from temporalio.api.enums.v1 import TaskQueueType
@@ -21,6 +22,11 @@ def page_trouble(url: str) -> str | None:
     except httpx.HTTPError as error:
         return f"{url} does not answer ({type(error).__name__})"
     return None if answer.is_success else f"{url} answers {answer.status_code}"
+
+
+def pages_trouble(urls: Iterable[str]) -> str | None:
+    """None when all of the pages answer well, else what was wrong with the first that does not."""
+    return next((trouble for trouble in map(page_trouble, urls) if trouble), None)
 
 
 def worker_trouble(settings: Settings, address: str, pid: int) -> str | None:

@@ -23,6 +23,7 @@ from capabilities.kernel.errors import ConflictError, InvalidError
 from capabilities.kernel.settings import Settings
 from zhongtai import commands, readiness, temporal
 from zhongtai.demo_access import panel_text, write_demo_json
+from zhongtai.front_ports import front_ports
 from zhongtai.migrate import migrate
 from zhongtai.ports import demand_free, ports_of
 from zhongtai.processes import end_known, forget, recall, remember
@@ -170,8 +171,8 @@ class Installation:
         for worker in workers:
             self.supervisor.await_ready(worker, self._worker_trouble(worker), within_s=READY_WITHIN_S)
         if self.settings.demo:
-            address = f"http://127.0.0.1:{settings.shop_port}/"
-            self.supervisor.await_ready(shop, lambda: readiness.page_trouble(address), within_s=READY_WITHIN_S)
+            addresses = [f"http://127.0.0.1:{port}/" for port in front_ports(settings).values()]
+            self.supervisor.await_ready(shop, lambda: readiness.pages_trouble(addresses), within_s=READY_WITHIN_S)
 
     def _worker_trouble(self, worker: ChildProcess) -> Callable[[], str | None]:
         def trouble() -> str | None:

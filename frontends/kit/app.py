@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from frontends.kit.jar import Jar
+from frontends.kit.ordering import router as ordering
 from frontends.kit.pages import KIT, THEMES, Around, Pages, static_file
 from frontends.kit.platform import Platform, ProblemError
 from frontends.kit.settings import FrontSettings
@@ -64,7 +65,7 @@ def create_front(front: Front, settings: FrontSettings, transport: httpx.AsyncBa
     app.state.jar = Jar(settings.cookie_secret)
     app.state.pages = Pages(front.folder, front.texts, front.around)
     app.state.folders = (front.folder, KIT)
-    for router in (*front.routers, _shared):
+    for router in (*front.routers, ordering, _shared):
         app.include_router(router)
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)

@@ -65,6 +65,11 @@ def day(text: str, language: str) -> str:
     )
 
 
+def day_of(text: str, language: str) -> str:
+    """The day of a moment, as people write it."""
+    return day(datetime.fromisoformat(text).astimezone(ZONE).date().isoformat(), language)
+
+
 def rate(bps: int) -> str:
     return str(format_percent(Decimal(bps) / 10_000, locale="en_GB", decimal_quantization=False))
 
@@ -87,6 +92,16 @@ def adjustments_of(priced: dict[str, Any]) -> list[dict[str, Any]]:
     return list(by_rule.values())
 
 
+def fees_of(priced: dict[str, Any]) -> list[dict[str, Any]]:
+    """The surcharges of a quote, each by the name of the rule that asks for it; of an order, where names are not kept."""
+    names = {outcome["rule_id"]: outcome["rule_name"] for outcome in priced.get("outcomes", ())}
+    return [
+        {"name": names.get(line.get("fee_rule_id")), "amount_minor": line["net_minor"]}
+        for line in priced["lines"]
+        if line["kind"] == "fee"
+    ]
+
+
 class Pages:
     """The templates of a front-end, over those of the kit, and what every page of it shows."""
 
@@ -102,7 +117,12 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
-            money=money, rate=rate, static=self._versioned, LANGUAGES=LANGUAGES, adjustments_of=adjustments_of
+            money=money,
+            rate=rate,
+            static=self._versioned,
+            LANGUAGES=LANGUAGES,
+            adjustments_of=adjustments_of,
+            fees_of=fees_of,
         )
         self._versions: dict[str, str] = {}
 
@@ -132,6 +152,7 @@ class Pages:
             "name": lambda thing, field="name": named(thing, language, field),
             "moment": lambda text: moment(text, language),
             "day": lambda text: day(text, language),
+            "day_of": lambda text: day_of(text, language),
         }
         return shared | (self._more(request, language) if self._more else {})
 

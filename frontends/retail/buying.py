@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -12,16 +11,24 @@ from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from frontends.kit.jar import Jar, idempotency_key
+from frontends.kit.ordering import (
+    METHODS,
+    UNKNOWN_OUTCOME,
+    Notice,
+    active_buyers,
+    after_checkout,
+    attempt_of,
+    expected_of,
+    new_attempt,
+    orders_of,
+)
 from frontends.kit.pages import Pages
-from frontends.kit.platform import Json, Outcome, Platform, ProblemError
-from frontends.retail.cart import COOKIE, METHODS, MOST_PIECES, Cart, kept_cart, read_cart
+from frontends.kit.platform import Json, Platform, ProblemError
+from frontends.retail.cart import COOKIE, MOST_PIECES, Cart, kept_cart, read_cart
 
 router = APIRouter()
 
 MOST_COUPONS = 5
-SOLD = ("confirmed", "fulfilled", "completed")
-"""Statuses of an order that was paid and not cancelled since."""
-_ATTEMPT = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 @router.post("/cart/lines")
@@ -56,7 +63,7 @@ async def change_cart(request: Request) -> Response:
     form = await request.form()
     cart = _cart_from(form, read_cart(request))
     if request.headers.get("hx-request"):
-        return await _cart_page(request, cart, attempt=_attempt_of(form), is_block=True)
+        return await _cart_page(request, cart, attempt=attempt_of(form), is_block=True)
     return _keep_cart(request, RedirectResponse("/cart", 303), cart)
 
 
@@ -66,42 +73,18 @@ async def buy(request: Request) -> Response:
     form = await request.form()
     platform: Platform = request.app.state.platform
     cart = _cart_from(form, read_cart(request))
-    attempt = _attempt_of(form)
+    attempt = attempt_of(form)
     if not cart.pieces:
         return RedirectResponse("/cart", 303)
-    expected = str(form.get("expected_total_minor", ""))
-    body = cart.as_request(
-        str(form.get("currency", "")), int(expected) if re.fullmatch(r"\d{1,15}", expected) else None
-    )
+    body = cart.as_request(str(form.get("currency", "")), expected_of(form))
     try:
         outcome = await platform.checkout(body, idempotency_key(attempt, body))
     except ProblemError:
-        # Nobody knows whether it went through: the same attempt stays in the form, so that paying again cannot pay twice.
-        return await _cart_page(request, cart, attempt=attempt, status=502, notice=("problem.unknown_outcome", None))
-    return await _after(request, cart, outcome)
-
-
-@router.get("/orders")
-async def read_orders(request: Request) -> HTMLResponse:
-    """The orders made with this browser, the newest first."""
-    platform: Platform = request.app.state.platform
-    pages: Pages = request.app.state.pages
-    rows: list[Json] = []
-    for kept in reversed(_orders_of(request)):
-        try:
-            if kept.startswith("ord"):
-                rows.append({"href": f"/orders/{kept}", "order": await platform.order(kept)})
-            else:
-                process = await platform.process(kept)
-                order_id = process.get("order_id")
-                known = {row["order"]["order_id"] for row in rows if row["order"]}
-                if order_id not in known:
-                    order = await platform.order(order_id) if order_id else None
-                    rows.append({"href": f"/waiting/{kept}", "order": order})
-        except ProblemError as error:
-            if error.status != 404:
-                raise
-    return pages.page(request, "orders.html", rows=rows)
+        return await _cart_page(request, cart, attempt=attempt, notice=UNKNOWN_OUTCOME)
+    after = after_checkout(request, outcome)
+    if isinstance(after, Notice):
+        return await _cart_page(request, cart, attempt=None, notice=after)  # the attempt has ended: paying again is new
+    return _keep_cart(request, after, cart.emptied())
 
 
 @router.get("/orders/{order_id}")
@@ -109,7 +92,7 @@ async def read_order(request: Request, order_id: str, thanks: int = 0) -> HTMLRe
     """What was paid and why; only for the browser that bought it."""
     platform: Platform = request.app.state.platform
     pages: Pages = request.app.state.pages
-    if order_id not in _orders_of(request):
+    if order_id not in orders_of(request):
         return pages.problem(request, "problem.not_found", status=404)
     order = await platform.order(order_id)
     return pages.page(request, "order.html", order=order, is_thanked=bool(thanks))
@@ -120,7 +103,7 @@ async def buy_again(request: Request, order_id: str) -> Response:
     """Put what an order held into the cart once more: after a refusal, or because it was good."""
     platform: Platform = request.app.state.platform
     pages: Pages = request.app.state.pages
-    if order_id not in _orders_of(request):
+    if order_id not in orders_of(request):
         return pages.problem(request, "problem.not_found", status=404)
     order = await platform.order(order_id)
     cart = read_cart(request)
@@ -128,62 +111,6 @@ async def buy_again(request: Request, order_id: str) -> Response:
         if line["kind"] == "goods":
             cart = cart.adding(line["sku"], line["quantity"])
     return _keep_cart(request, RedirectResponse("/cart", 303), cart)
-
-
-@router.get("/waiting/{run_id}")
-async def wait(request: Request, run_id: str) -> Response:
-    """A checkout whose end is not known yet: asks again by itself, and goes on to the order once it is."""
-    platform: Platform = request.app.state.platform
-    pages: Pages = request.app.state.pages
-    orders = _orders_of(request)
-    if run_id not in orders:
-        return pages.problem(request, "problem.not_found", status=404)
-    process = await platform.process(run_id)
-    order_id = str(process.get("order_id") or "")
-    order = await platform.order(order_id) if order_id else None
-    is_over = process["ended_at"] is not None
-    if order is not None and (is_over or order["status"] in SOLD):
-        kept = [order_id if each == run_id else each for each in orders]
-        target = f"/orders/{order_id}" + ("?thanks=1" if order["status"] in SOLD else "")
-        answer: Response = RedirectResponse(target, 303)
-        if request.headers.get("hx-request"):
-            answer = Response(headers={"hx-redirect": target})
-        return _keep_orders(request, answer, kept)
-    context: dict[str, Any] = {"run_id": run_id, "order": order, "is_over": is_over, "process": process}
-    if request.headers.get("hx-request"):
-        return pages.block(request, "waiting.html", "waiting", **context)
-    return pages.page(request, "waiting.html", **context)
-
-
-# --- what became of a checkout ----------------------------------------------------------------------------------
-
-
-_NOTICES = {
-    "transaction.total_changed": "problem.total_changed",
-    "payment.declined": "problem.declined",
-    "payment.capture_failed": "problem.declined",
-    "transaction.stock_short": "problem.stock",
-}
-
-
-async def _after(request: Request, cart: Cart, outcome: Outcome) -> Response:
-    if outcome.status == 201:
-        order_id = str(outcome.body.get("order_id") or outcome.last_id)
-        answer = _keep_cart(request, RedirectResponse(f"/orders/{order_id}?thanks=1", 303), cart.emptied())
-        return _keep_orders(request, answer, [*_without(_orders_of(request), order_id), order_id])
-    if outcome.status == 202:
-        run_id = str(outcome.body.get("run_id") or outcome.last_id)
-        answer = _keep_cart(request, RedirectResponse(f"/waiting/{run_id}", 303), cart.emptied())
-        return _keep_orders(request, answer, [*_without(_orders_of(request), run_id), run_id])
-    key = _NOTICES.get(str(outcome.body.get("code")), "problem.other")
-    notice = (key, outcome.body.get("detail") if key == "problem.other" else None)
-    # The attempt has ended: paying again is a new one.
-    status = outcome.status if outcome.status < 500 else 502
-    return await _cart_page(request, cart, attempt=None, status=status, notice=notice)
-
-
-def _without(orders: list[str], one: str) -> list[str]:
-    return [order for order in orders if order != one]
 
 
 # --- the cart page ----------------------------------------------------------------------------------------------
@@ -194,8 +121,7 @@ async def _cart_page(
     cart: Cart,
     *,
     attempt: str | None,
-    status: int = 200,
-    notice: tuple[str, Any] | None = None,
+    notice: Notice | None = None,
     is_block: bool = False,
 ) -> HTMLResponse:
     platform: Platform = request.app.state.platform
@@ -215,16 +141,17 @@ async def _cart_page(
         "rows": rows,
         "lines": _lines_by_sku(quote),
         "deliveries": deliveries,
-        "buyers": [buyer for buyer in await platform.buyers() if buyer["status"] == "active"][:12],
+        "buyers": await active_buyers(request),
         "methods": METHODS,
         "quote": quote,
         "refusal": refusal,
         "currency": currency,
-        "attempt": attempt or secrets.token_urlsafe(18),
+        "attempt": attempt or new_attempt(),
         "notice": notice,
         "most": MOST_PIECES,
         "is_block": is_block,
     }
+    status = notice.status if notice else 200
     if is_block:
         answer = pages.block(request, "cart.html", "cart", status=status, **context)
     else:
@@ -284,23 +211,7 @@ def _pieces(text: str) -> int | None:
     return min(int(text.strip()), MOST_PIECES) if re.fullmatch(r"\s*\d{1,6}\s*", text) else None
 
 
-def _attempt_of(form: FormData) -> str:
-    given = str(form.get("attempt", ""))
-    return given if _ATTEMPT.fullmatch(given) else secrets.token_urlsafe(18)
-
-
 def _keep_cart(request: Request, answer: Response, cart: Cart) -> Response:
     jar: Jar = request.app.state.jar
     jar.keep(request, answer, COOKIE, kept_cart(cart))
-    return answer
-
-
-def _orders_of(request: Request) -> list[str]:
-    jar: Jar = request.app.state.jar
-    return jar.orders(request)
-
-
-def _keep_orders(request: Request, answer: Response, orders: list[str]) -> Response:
-    jar: Jar = request.app.state.jar
-    jar.keep_orders(request, answer, orders)
     return answer

@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import Request
 
 from frontends.kit.jar import Jar
+from frontends.kit.ordering import METHODS
 
 COOKIE = "cart"
 MOST_LINES = 40
 """As many as surely fit into a cookie."""
 MOST_PIECES = 999
-METHODS = ("sim_ok", "sim_late_2000", "sim_declined", "sim_timeout")
 
 
 @dataclass(frozen=True, slots=True)

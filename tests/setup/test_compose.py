@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from capabilities.kernel.settings import Settings, variable_of
+from frontends.kit.settings import PORTS
 from zhongtai.commands import migrate_command, shop_command, web_command, worker_command
 from zhongtai.postgres import SETTINGS
 from zhongtai.temporal import DYNAMIC_CONFIG
@@ -47,6 +48,7 @@ def test_commands_are_those_of_make_up():
     assert SERVICES["web"]["command"] == web_command(host="0.0.0.0", port=8080, python="python")  # noqa: S104 - in a container
     assert SERVICES["worker"]["command"] == worker_command("python")
     assert SERVICES["shop"]["command"] == shop_command("python")
+    assert SERVICES["shop"]["ports"] == [f"127.0.0.1:{port}:{port}" for port in PORTS.values()]
     assert SERVICES["migrate"]["command"] == migrate_command("python")
 
 

@@ -23,6 +23,13 @@ def state(tmp_path: Path) -> State:
     return State(tmp_path / "state")
 
 
+@pytest.fixture(autouse=True)
+def other_fronts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The front-ends beside the shop are moved out of the way of an installation that runs here."""
+    for business in ("FINANCE", "LOGISTICS", "TOURISM"):
+        monkeypatch.setenv(f"ZHONGTAI_{business}_PORT", str(free_port()))
+
+
 def settings(state: State, **changes: object) -> Settings:
     ports = {name: free_port() for name in ("port", "shop_port", "temporal_port", "temporal_ui_port")}
     return Settings.model_validate({"state_folder": state.folder, **ports, **changes})

@@ -10,7 +10,15 @@ import pytest
 from capabilities.kernel.errors import ConflictError
 from capabilities.kernel.settings import Settings
 from tests.conftest import free_port
+from zhongtai.front_ports import front_ports
 from zhongtai.ports import demand_free, is_free, ports_of
+
+
+@pytest.fixture(autouse=True)
+def other_fronts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The front-ends beside the shop are moved out of the way of an installation that runs here."""
+    for business in ("FINANCE", "LOGISTICS", "TOURISM"):
+        monkeypatch.setenv(f"ZHONGTAI_{business}_PORT", str(free_port()))
 
 
 def settings_on_free_ports(**changes: object) -> Settings:
@@ -53,7 +61,16 @@ def test_two_settings_on_one_port_are_told_apart_before_anything_starts():
 
 def test_a_temporal_server_elsewhere_needs_no_port_here():
     purposes = {port.setting for port in ports_of(settings_on_free_ports(temporal_address="elsewhere:7233"))}
-    assert purposes == {"ZHONGTAI_PORT", "ZHONGTAI_SHOP_PORT"}
+    fronts = {f"ZHONGTAI_{front}_PORT" for front in ("SHOP", "FINANCE", "LOGISTICS", "TOURISM")}
+    assert purposes == {"ZHONGTAI_PORT"} | fronts
+
+
+def test_each_front_end_has_a_port_of_its_own_that_a_setting_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    for business in ("FINANCE", "LOGISTICS", "TOURISM"):
+        monkeypatch.delenv(f"ZHONGTAI_{business}_PORT")
+    assert front_ports(Settings()) == {"retail": 8081, "finance": 8082, "logistics": 8083, "tourism": 8084}
+    monkeypatch.setenv("ZHONGTAI_TOURISM_PORT", "9084")
+    assert front_ports(Settings())["tourism"] == 9084
 
 
 def test_a_port_just_given_back_is_free_again():

@@ -38,7 +38,10 @@ class Installed:
             "ZHONGTAI_WORKERS": "2",
             **{
                 f"ZHONGTAI_{name}": str(free_port())
-                for name in ("PORT", "SHOP_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
+                for name in (
+                    *("PORT", "SHOP_PORT", "FINANCE_PORT", "LOGISTICS_PORT", "TOURISM_PORT"),
+                    *("TEMPORAL_PORT", "TEMPORAL_UI_PORT"),
+                )
             },
         }
 
@@ -115,8 +118,12 @@ def test_the_command_printed_at_the_end_of_a_start_can_be_pasted(installed):
     assert json.loads(answer.stdout)["status"] == "confirmed", answer.stdout
 
 
-def test_console_and_shop_answer(installed):
+def test_console_and_front_ends_answer(installed):
     facts = installed.facts()
+    assert set(facts["front_urls"]) == {"retail", "finance", "logistics", "tourism"}
+    assert facts["shop_url"] == facts["front_urls"]["retail"]
+    for url in facts["front_urls"].values():
+        assert httpx.get(url, trust_env=False).status_code == 200
     assert httpx.get(facts["console_url"], follow_redirects=True, trust_env=False).status_code == 200
     assert httpx.get(facts["shop_url"], follow_redirects=True, trust_env=False).status_code == 200
 

@@ -118,6 +118,7 @@ class Played:
             "goods_gross_minor": gross,
             "discount_minor": 10_00,
             "delivery_minor": 8_00,
+            "fee_minor": 0,
             "tax_minor": 1,
             "total_minor": gross - 2_00,
             "lines": lines,
