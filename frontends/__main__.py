@@ -13,8 +13,9 @@ from frontends.kit.app import Front, create_front
 from frontends.kit.settings import FrontSettings, NotConfiguredError, read_settings
 from frontends.logistics.app import PARCELS
 from frontends.retail.app import SHOP
+from frontends.tourism.app import TRAVEL
 
-FRONTS: dict[str, Front] = {front.business: front for front in (SHOP, INSTALMENTS, PARCELS)}
+FRONTS: dict[str, Front] = {front.business: front for front in (SHOP, INSTALMENTS, PARCELS, TRAVEL)}
 
 
 def main(wanted: list[str]) -> None:

@@ -70,6 +70,12 @@ def day_of(text: str, language: str) -> str:
     return day(datetime.fromisoformat(text).astimezone(ZONE).date().isoformat(), language)
 
 
+def month_of(text: str, language: str) -> str:
+    """A month such as `2027-02`, as people write it."""
+    first = date.fromisoformat(f"{text}-01")
+    return str(format_date(first, "MMMM yyyy" if language == "en" else "y年M月", locale=LOCALES[language]))
+
+
 def rate(bps: int) -> str:
     return str(format_percent(Decimal(bps) / 10_000, locale="en_GB", decimal_quantization=False))
 
@@ -152,6 +158,7 @@ class Pages:
             "name": lambda thing, field="name": named(thing, language, field),
             "moment": lambda text: moment(text, language),
             "day": lambda text: day(text, language),
+            "month_of": lambda text: month_of(text, language),
             "day_of": lambda text: day_of(text, language),
         }
         return shared | (self._more(request, language) if self._more else {})
