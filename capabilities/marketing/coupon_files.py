@@ -36,6 +36,7 @@ MORE_COLUMNS = ("lot_id", "used", "condition")
 """Written, and passed over when read."""
 
 MAX_ROWS = 100_000
+READ_AT_ONCE = 5_000
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -133,3 +134,40 @@ def _asked(request: CreateCoupon) -> tuple[object, ...]:
     opens = normal_code(request.opens or request.code)
     about = (request.use_limit, request.buyer_id, request.valid_from, request.valid_until, request.after_refund)
     return (opens, *about)
+
+
+def preview_coupons(session: Session, business: str, text: str) -> ImportedCoupons:
+    """What `import_coupons` would do with the file now, without doing any of it."""
+    good: list[tuple[int, CreateCoupon]] = []
+    bad: list[BadRow] = []
+    for line, row in _rows(text):
+        try:
+            good.append((line, _request(business, row)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            bad.append(BadRow(line=line, message=f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
+        except InvalidError as error:
+            bad.append(BadRow(line=line, message=error.message))
+    known = _known(session, business, [normal_code(request.code) for _, request in good])
+    added = already = 0
+    for line, request in good:
+        code, asked = normal_code(request.code), _asked(request)
+        if code not in known:
+            known[code] = asked
+            added += 1
+        elif known[code] == asked:
+            already += 1
+        else:
+            message = f"There is a coupon {request.code} in {business} already."
+            bad.append(BadRow(line=line, message=message))
+    return ImportedCoupons(added=added, already=already, bad=tuple(sorted(bad, key=lambda row: row.line)))
+
+
+def _known(session: Session, business: str, codes: list[str]) -> dict[str, tuple[object, ...]]:
+    """What the codes that exist say."""
+    found: dict[str, tuple[object, ...]] = {}
+    for start in range(0, len(codes), READ_AT_ONCE):
+        some = codes[start : start + READ_AT_ONCE]
+        wanted = select(CouponRow).where(CouponRow.business == business, CouponRow.code_key.in_(some))
+        found |= {row.code_key: _said(row) for row in session.scalars(wanted)}
+    return found
