@@ -269,6 +269,20 @@ def out_of_balance(session: Session, business: str) -> tuple[OutOfBalance, ...]:
     return tuple(off)
 
 
+def unequal_sides(session: Session, business: str) -> dict[str, int]:
+    """By currency what debits exceed credits by, stored sums alone, where they differ: cheap enough for every page."""
+    difference = func.sum(BalanceRow.debits_posted_minor) - func.sum(BalanceRow.credits_posted_minor)
+    found = session.execute(
+        select(AccountRow.currency, difference)
+        .join(BalanceRow, BalanceRow.account_id == AccountRow.id)
+        .where(AccountRow.business == business)
+        .group_by(AccountRow.currency)
+        .having(difference != 0)
+        .order_by(AccountRow.currency)
+    )
+    return {currency: int(minor) for currency, minor in found}
+
+
 def count_open_pending(session: Session, business: str) -> int:
     """How many reservations wait to be posted or voided, for Today."""
     resolving = aliased(TransferRow)

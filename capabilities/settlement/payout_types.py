@@ -233,6 +233,25 @@ class DueDay(Contract):
     amount_minor: int
 
 
+class SellerDue(Contract):
+    """What falls due for one seller on one day; `kept_back_minor` of it is held or in dispute."""
+
+    day: date
+    seller_id: str
+    currency: Currency
+    transfers: int
+    amount_minor: int
+    kept_back_minor: int
+
+
+class Destination(Contract):
+    """Where a seller is paid in a currency, and from which sum on; `minimum_minor` None: the business's own."""
+
+    currency: Currency
+    destination: str
+    minimum_minor: int | None
+
+
 class DeclareDestination(Contract):
     """Where a seller is paid in a currency, and from which sum on; the same place again changes it."""
 

@@ -16,6 +16,7 @@ from capabilities.settlement.claimable import dispute_of, hold_of, is_blocked
 from capabilities.settlement.contract import (
     Batch,
     BatchPage,
+    Destination,
     Dispute,
     DueDay,
     Hold,
@@ -24,6 +25,7 @@ from capabilities.settlement.contract import (
     PayoutPage,
     PayoutStatus,
     SellerBalance,
+    SellerDue,
     SellerTransfer,
     TransferFilters,
     TransferKind,
@@ -35,6 +37,7 @@ from capabilities.settlement.models_payout import (
     DisputeRow,
     PayoutBatchRow,
     PayoutRow,
+    SellerAccountRow,
     SellerTransferRow,
     SettlementHoldRow,
 )
@@ -163,6 +166,48 @@ def due_calendar(session: Session, business: str, *, first: date, last: date) ->
     return tuple(
         DueDay(day=when, currency=currency, transfers=count, sellers=sellers, amount_minor=int(total))
         for when, currency, count, sellers, total in found
+    )
+
+
+def due_of_sellers(session: Session, business: str, *, first: date, last: date) -> tuple[SellerDue, ...]:
+    """What falls due on each day and for each seller, in the business's zone; what is due already stands under its day."""
+    zone = business_of(session, business).time_zone
+    day = cast(func.timezone(zone, T.available_at), Date).label("day")
+    open_ = T.status.in_((TransferStatus.WAITING.value, TransferStatus.DUE.value))
+    kept = func.coalesce(func.sum(T.amount_minor).filter(is_blocked()), 0)
+    found = session.execute(
+        select(day, T.seller_id, T.currency, func.count(), func.sum(T.amount_minor), kept)
+        .where(T.business == business, open_, day.between(first, last))
+        .group_by(day, T.seller_id, T.currency)
+        .order_by(day, T.seller_id, T.currency)
+    )
+    return tuple(
+        SellerDue(
+            day=when,
+            seller_id=seller,
+            currency=currency,
+            transfers=count,
+            amount_minor=int(total),
+            kept_back_minor=int(blocked),
+        )
+        for when, seller, currency, count, total, blocked in found
+    )
+
+
+def destinations_of(session: Session, business: str, seller_id: str) -> tuple[Destination, ...]:
+    """Where a seller is paid, by currency, as it was declared; without a row the business's own way decides."""
+    found = session.scalars(
+        select(SellerAccountRow)
+        .where(
+            SellerAccountRow.business == business,
+            SellerAccountRow.seller_id == seller_id,
+            SellerAccountRow.destination.is_not(None),
+        )
+        .order_by(SellerAccountRow.currency)
+    )
+    return tuple(
+        Destination(currency=row.currency, destination=row.destination or "", minimum_minor=row.minimum_minor)
+        for row in found
     )
 
 

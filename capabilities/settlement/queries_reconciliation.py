@@ -58,6 +58,23 @@ def standing_row(session: Session, business: str, row_id: str) -> StandingRow:
     return _standing(row)
 
 
+def rows_together(session: Session, business: str, row_id: str) -> tuple[StandingRow, ...]:
+    """All that sides say of the same act as a row, and of the provider's payout it came with: at most all four sides."""
+    row = standing_row(session, business, row_id).row
+    same = R.key == row.key
+    if row.payout_reference is not None:
+        acts = (Side.PLATFORM.value, Side.PROVIDER.value)
+        of_payout = (R.payout_reference == row.payout_reference) & R.side.not_in(acts)
+        same = same | of_payout
+    provider = select(R.payout_reference).where(
+        R.business == business, R.key == row.key, R.payout_reference.is_not(None), R.side == Side.PROVIDER.value
+    )
+    if row.side is Side.PLATFORM:
+        same = same | (R.payout_reference.in_(provider) & R.side.not_in((Side.PLATFORM.value, Side.PROVIDER.value)))
+    found = session.scalars(select(R).where(R.business == business, same).order_by(R.occurred_at, R.id).limit(20))
+    return tuple(_standing(one) for one in found)
+
+
 def rows_page(session: Session, filters: ReconFilters, *, after: str | None = None, limit: int = 50) -> ReconRowPage:
     """Rows, the oldest first: what has waited longest is next."""
     found = _filtered(filters)
@@ -69,9 +86,12 @@ def rows_page(session: Session, filters: ReconFilters, *, after: str | None = No
     return ReconRowPage(rows=tuple(_standing(row) for row in rows[:limit]), next_cursor=following)
 
 
-def recon_counts(session: Session, business: str, *, provider: str | None = None) -> ReconCounts:
+def recon_counts(
+    session: Session, business: str, *, provider: str | None = None, file_id: str | None = None
+) -> ReconCounts:
     """How many rows stand where; of mistakes, kinds and what nobody has resolved. A pair of rows counts as its two."""
     of = [R.business == business] + ([] if provider is None else [R.provider == provider])
+    of += [] if file_id is None else [R.file_id == file_id]
     standings = session.execute(select(R.standing, R.mistake, func.count()).where(*of).group_by(R.standing, R.mistake))
     counts = {"matched": 0, "parked": 0}
     mistakes: dict[str, int] = {}

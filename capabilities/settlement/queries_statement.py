@@ -48,6 +48,16 @@ def statement_for_payout(session: Session, payout_id: str) -> SellerStatement:
     )
 
 
+def lines_of_batch(session: Session, batch_id: str) -> dict[str, tuple[StatementLine, ...]]:
+    """What the payouts of a batch are made of, by payout: all read at once."""
+    payouts = select(PayoutRow.id).where(PayoutRow.batch_id == batch_id)
+    rows = session.scalars(select(T).where(T.payout_id.in_(payouts)).order_by(T.booked_at, T.id)).all()
+    found: dict[str, list[StatementLine]] = {}
+    for row, line in zip(rows, _lines(session, list(rows)), strict=True):
+        found.setdefault(str(row.payout_id), []).append(line)
+    return {payout_id: tuple(lines) for payout_id, lines in found.items()}
+
+
 def statement_for_time(
     session: Session, business: str, *, seller_id: str, currency: str, starts_at: datetime, ends_at: datetime
 ) -> SellerStatement:
