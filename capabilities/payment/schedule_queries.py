@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.cursor import read_cursor, write_cursor
@@ -65,15 +65,7 @@ def dues_claimed(session: Session, claim: str) -> tuple[Due, ...]:
 def dues_page(session: Session, filters: DueFilters, *, after: str | None = None, limit: int = 50) -> DuePage:
     """Dues by the day they are due, then order and position; those without a day last."""
     day = func.coalesce(DueRow.due_at, func.to_timestamp(253_402_300_799))
-    found = select(DueRow, day).where(DueRow.business == filters.business)
-    if filters.statuses:
-        found = found.where(DueRow.status.in_([status.value for status in filters.statuses]))
-    if filters.buyer_id is not None:
-        found = found.where(DueRow.buyer_id == filters.buyer_id)
-    if filters.order_id is not None:
-        found = found.where(DueRow.order_id == filters.order_id)
-    if filters.overdue_at is not None:
-        found = found.where(DueRow.status.in_(OWED), DueRow.due_at < filters.overdue_at)
+    found = select(DueRow, day).where(*_conditions(filters))
     place = tuple_(day, DueRow.order_id, DueRow.position)
     if after is not None:
         moment, order_id, position = read_cursor(after, 3)
@@ -85,6 +77,25 @@ def dues_page(session: Session, filters: DueFilters, *, after: str | None = None
         last, last_day = shown[-1]
         cursor = write_cursor(last_day.isoformat(), last.order_id, str(last.position))
     return DuePage(dues=tuple(due_from(row) for row, _ in shown), next_cursor=cursor)
+
+
+def count_dues(session: Session, filters: DueFilters, *, at_most: int = 10_000) -> int:
+    """How many dues pass, counted up to `at_most`."""
+    some = select(DueRow.position).where(*_conditions(filters)).limit(at_most)
+    return session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def _conditions(filters: DueFilters) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [DueRow.business == filters.business]
+    if filters.statuses:
+        conditions.append(DueRow.status.in_([status.value for status in filters.statuses]))
+    if filters.buyer_id is not None:
+        conditions.append(DueRow.buyer_id == filters.buyer_id)
+    if filters.order_id is not None:
+        conditions.append(DueRow.order_id == filters.order_id)
+    if filters.overdue_at is not None:
+        conditions += [DueRow.status.in_(OWED), DueRow.due_at < filters.overdue_at]
+    return conditions
 
 
 def due_from(row: DueRow) -> Due:

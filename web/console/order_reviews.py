@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from activities.journal.queries import run_of_subject
+from activities.journal.queries import find_run
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import MissingError, PlatformError
 from capabilities.transaction.queries import order_of
@@ -49,8 +49,8 @@ async def review(visit: Annotated[Visit, Depends(Needs(Action.REVIEW_ORDERS))], 
 def _prepare(visit: Visit, order_id: str, decision: str, reason: str) -> str:
     """The run that waits; the act is written down before the event leaves."""
     with transaction() as session:
-        order_of(session, order_id, business=visit.business.business)
-        run = run_of_subject(session, order_id)
+        order = order_of(session, order_id, business=visit.business.business)
+        run = find_run(session, order.run_id, business=order.business)
         if run is None:
             raise MissingError("process.unknown", "No process of this order is known.")
         record_act(

@@ -12,15 +12,10 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from activities.explaining import explain_quote
-from activities.journal.models import ProcessRun
-from activities.journal.queries import run_of_subject
 from capabilities.account.contract import Entry
 from capabilities.account.queries import entries_of
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import InvalidError, MissingError
-from capabilities.kernel.outbox import OutboxEvent, events_of
-from capabilities.payment.contract import Payment
-from capabilities.payment.queries import payment_of_order
 from capabilities.settlement.contract import CommissionLine
 from capabilities.settlement.queries import commissions_of
 from capabilities.transaction.contract import (
@@ -29,18 +24,14 @@ from capabilities.transaction.contract import (
     OrderStatus,
     OrderSummary,
     Reservation,
-    StatusChange,
 )
-from capabilities.transaction.queries import (
-    history_of,
-    order_of,
-    orders_page,
-    reservations_of,
-    seller_names,
-)
+from capabilities.transaction.queries import order_of, orders_page, reservations_of, seller_names
 from rules.queries import release_of
 from web.access.permissions import Action
+from web.console.became import Became, became_of
 from web.console.edge import ConsoleRoute
+from web.console.order_parts import OrderParts, parts_of_order
+from web.console.order_story import StoryLine, order_story
 from web.console.pages import page
 from web.console.receipts import Receipt, Told, receipt
 from web.console.rule_input import read_moment
@@ -87,16 +78,15 @@ class OrderPage:
     receipt: Receipt | None
     is_reproduced: bool
     releases: tuple[tuple[str, int, str], ...]
-    payment: Payment | None
+    parts: OrderParts
+    story: tuple[StoryLine, ...]
     entries: tuple[Entry, ...]
     commissions: tuple[CommissionLine, ...]
     reservations: tuple[Reservation, ...]
-    history: tuple[StatusChange, ...]
-    events: tuple[OutboxEvent, ...]
-    run: ProcessRun | None
     sellers: dict[str, str]
     may_review: bool
     who_review: tuple[str, ...]
+    became: Became | None = None
     done: str | None = None
     error: str | None = None
     error_mend: str | None = None
@@ -183,25 +173,24 @@ def show_order(
     with transaction() as session:
         order = order_of(session, order_id, business=visit.business.business)
         explained, reproduced, releases = _explained(session, visit, order)
-        payment = payment_of_order(session, order_id)
+        language = visit.operator.language
         names = seller_names(session, order.business)
-        events = events_of(session, order_id) + (events_of(session, payment.id) if payment else [])
+        sellers = {code: zh if language == "zh" else en for code, (en, zh) in names.items()}
         may_review = visit.may(Action.REVIEW_ORDERS.value)
         context = OrderPage(
             order=order,
             receipt=explained,
             is_reproduced=reproduced,
             releases=releases,
-            payment=payment,
+            parts=parts_of_order(session, visit, order),
+            story=order_story(session, visit, order, sellers, with_ledger=visit.may(Action.SEE_MONEY.value)),
             entries=entries_of(session, order_id),
             commissions=commissions_of(session, order_id),
             reservations=tuple(reservations_of(session, order_id)),
-            history=tuple(history_of(session, order_id)),
-            events=tuple(sorted(events, key=lambda event: event.sequence)),
-            run=run_of_subject(session, order_id),
-            sellers={code: zh if visit.operator.language == "zh" else en for code, (en, zh) in names.items()},
+            sellers=sellers,
             may_review=may_review,
             who_review=() if may_review else visit.who_may(Action.REVIEW_ORDERS.value),
+            became=became_of(session, visit, visit.request.query_params.get("ran")),
             done=done,
             error=error,
             error_mend=error_mend,
