@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import table_of
-from capabilities.kernel.errors import ConflictError, MissingError
+from capabilities.kernel.errors import ConflictError, InvalidError, MissingError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import derived_id
 from capabilities.payment.contract import Payment, PaymentEventKind, PreparePayment
@@ -50,13 +50,26 @@ class Origin:
     correlation_id: str
 
 
+NOBODY = "nobody"
+"""The provider of a payment of nothing by what no provider takes, such as cash that is due on delivery."""
+
+
+def _usual_provider(request: PreparePayment) -> str:
+    try:
+        return provider_of_method.for_identity(BusinessIdentity(request.business))(request.method)
+    except InvalidError:
+        if request.amount_minor > 0:
+            raise
+        return NOBODY
+
+
 def prepare_payment(session: Session, request: PreparePayment) -> Payment:
     """The payment of an order's source, made on first use and locked until the transaction ends. Another amount conflicts.
 
     Another method is taken over: a buyer who was declined may try again with another card.
     """
     payment_id = payment_id_of(request.order_id, request.position)
-    provider = request.provider or provider_of_method.for_identity(BusinessIdentity(request.business))(request.method)
+    provider = request.provider or _usual_provider(request)
     chosen = {"provider": provider, "method": request.method, "routed_by": request.routed_by}
     made = insert(PaymentRow).values(
         id=payment_id,

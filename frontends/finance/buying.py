@@ -150,7 +150,7 @@ async def _preview(platform: Platform, choice: Choice, currency: str, plan: str)
         preview = await platform.ask("/terms/preview", choice.as_request(currency, plan))
     except ProblemError as error:
         if error.status in {403, 409, 422}:
-            return {"refusal": str(error.problem.get("detail", "")), "dues": []}
+            return {"quote": None, "dues": [], "refusal": str(error.problem.get("detail", ""))}
         raise
     return preview | {"refusal": None}
 

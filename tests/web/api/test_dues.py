@@ -116,3 +116,14 @@ async def test_an_order_says_what_is_still_to_be_handed_over_and_what_was(shop: 
     order = (await shop.get(f"/orders/{order_id}")).json()
     assert (order["status"], order["open_units"]) == ("fulfilled", [])
     assert [(one["carrier"], one["tracking"]) for one in order["fulfilments"]] == [("Own van", "T-1")]
+
+
+async def test_cash_is_a_way_to_pay_only_where_nothing_is_due_before_the_door(shop: httpx.AsyncClient) -> None:
+    agreed = await shop.post("/checkouts", json=a_cart(terms="cash", payment_method="cash"), headers=keyed("door"))
+    assert (agreed.status_code, agreed.json()["status"]) == (201, "confirmed")
+    payment = agreed.json()["payment"]
+    assert (payment["method"], payment["amount_minor"]) == ("cash", 0)
+    taken = await shop.post(f"/orders/{agreed.json()['order_id']}/cash", headers=keyed("cash"))
+    assert (taken.status_code, taken.json()["paid_minor"]) == (201, 220_00)
+    refused = await shop.post("/checkouts", json=a_cart(payment_method="cash"), headers=keyed("now"))
+    assert (refused.status_code, refused.json()["code"]) == (422, "payment.method_unknown")
