@@ -13,10 +13,16 @@ from capabilities.kernel.identity import BusinessIdentity
 from capabilities.payment.contract import PaymentEventKind, ProviderEventStatus
 from capabilities.payment.extensions import find_provider
 from capabilities.payment.provider_events import Kept, apply_waiting, keep_message
-from capabilities.payment.providers.protocol import ProviderMessage
+from capabilities.payment.providers.protocol import ProviderEffect, ProviderMessage
+from capabilities.payment.returned import refund_of_reference, returned_of
+from capabilities.transaction.contract import Order
 from capabilities.transaction.queries import order_of
 
+ACTOR = "system:provider_messages"
+"""Who begins what a message calls for: its later steps are ours, only the message itself is the provider's."""
 CHARGEBACK_PROCESS = "chargeback"
+RETURNED_PROCESS = "refund_returned"
+RETURNED = frozenset({PaymentEventKind.REFUND_FAILURE, PaymentEventKind.REFUND_REVERSAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,13 @@ def _received(session: Session, kept: Kept) -> Received:
 
 def _to_begin(session: Session, kept: Kept) -> ToBegin | None:
     payment, effect = kept.payment, kept.effect
-    if payment is None or effect is None or effect.kind is not PaymentEventKind.CHARGEBACK:
+    if payment is None or effect is None:
         return None
     order = order_of(session, payment.order_id)
+    if effect.kind in RETURNED:
+        return _refund_returned(session, order, effect)
+    if effect.kind is not PaymentEventKind.CHARGEBACK:
+        return None
     return ToBegin(
         process=CHARGEBACK_PROCESS,
         identity=BusinessIdentity(order.business, order.scenario),
@@ -79,5 +89,23 @@ def _to_begin(session: Session, kept: Kept) -> ToBegin | None:
             "fee_minor": 0,
         },
         key=f"{payment.id}/{effect.reference}",
-        actor=f"provider:{payment.provider}",
+        actor=ACTOR,
+    )
+
+
+def _refund_returned(session: Session, order: Order, effect: ProviderEffect) -> ToBegin | None:
+    """A refund that had succeeded and whose money is here again; one that fails at once ends by its own process."""
+    refund_id = refund_of_reference(session, effect.about or effect.reference)
+    if refund_id is None or returned_of(session, refund_id) == 0:
+        return None
+    return ToBegin(
+        process=RETURNED_PROCESS,
+        identity=BusinessIdentity(order.business, order.scenario),
+        input={
+            "refund_id": refund_id,
+            "order_id": order.id,
+            "reason": f"The money came back: {effect.reason}" if effect.reason else "The money came back.",
+        },
+        key=f"returned/{refund_id}",
+        actor=ACTOR,
     )

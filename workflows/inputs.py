@@ -26,10 +26,15 @@ class Input(BaseModel):
 
 
 class RefundInput(Input):
-    """What is to be given back. `sha256` is the preview's that somebody agreed to: another result is a conflict."""
+    """What is to be given back. `sha256` is the preview's that somebody agreed to: another result is a conflict.
+
+    `is_owed`: the buyer has it coming already, because pieces were cancelled, changed or exchanged. Where rules refuse it a
+    person decides, and what a provider declines is asked for until it is given.
+    """
 
     request: RefundRequest
     sha256: str | None = Field(default=None, max_length=64)
+    is_owed: bool = False
 
 
 class CancellationInput(Input):
@@ -56,12 +61,21 @@ class ChargebackInput(Input):
     fee_minor: int = Field(default=0, ge=0)
 
 
+class RefundReturnedInput(Input):
+    """A refund whose money is here again: the provider took it back later, or the buyer's bank did not take it."""
+
+    refund_id: str
+    order_id: str
+    reason: str = Field(default="The money came back.", min_length=1, max_length=500)
+
+
 INPUTS: dict[str, type[BaseModel]] = {
     "transaction.checkout": CheckoutRequest,
     "transaction.refund": RefundInput,
     "transaction.cancellation": CancellationInput,
     "settlement.run": SettlementInput,
     "settlement.chargeback": ChargebackInput,
+    "payment.refund_returned": RefundReturnedInput,
     "marketing.campaign": CreateCampaign,
     "marketing.campaign_change": ChangeCampaign,
     "marketing.coupon": CreateCoupon,

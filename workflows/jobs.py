@@ -21,7 +21,7 @@ from capabilities.kernel.database import session_factory, transaction
 from capabilities.kernel.errors import ConflictError
 from capabilities.transaction.contract import OrderStatus
 from capabilities.transaction.queries import find_order
-from workflows import due_dates, provider_messages
+from workflows import disputes, due_dates, provider_messages
 from workflows.scheduled import keep_schedules
 from workflows.starting import Begun, begun_before, send_event, start_process
 
@@ -69,6 +69,7 @@ def jobs() -> list[Job]:
         Job("webhooks", WEBHOOKS_EVERY_S, send_webhooks, REST_S),
         Job("cancelled", CANCELLED_EVERY_S, follow_cancelled, REST_S),
         Job("schedules", SCHEDULES_EVERY_S, keep_schedules),
+        Job("disputes", disputes.DISPUTES_EVERY_S, disputes.follow_disputes, disputes.DISPUTES_REST_S),
         Job("dues", due_dates.COLLECT_EVERY_S, due_dates.collect_due),
         Job(
             "provider messages", provider_messages.APPLY_EVERY_S, provider_messages.apply_waiting_messages, LONG_REST_S

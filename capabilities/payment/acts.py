@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from capabilities.payment.models import PaymentEventRow, PaymentRow
 
-ActKind = Literal["charge", "refund", "refund_reversal", "chargeback"]
+ActKind = Literal["charge", "refund", "refund_reversal", "chargeback", "chargeback_reversal"]
 
 _KINDS: dict[str, tuple[ActKind, str]] = {
     "charge_request": ("charge", "pending"),
@@ -23,8 +23,9 @@ _KINDS: dict[str, tuple[ActKind, str]] = {
     "refund_failure": ("refund", "failed"),
     "refund_reversal": ("refund_reversal", "succeeded"),
     "chargeback": ("chargeback", "succeeded"),
+    "chargeback_reversal": ("chargeback_reversal", "succeeded"),
 }
-_INCOMING = ("charge", "refund_reversal")
+_INCOMING = ("charge", "refund_reversal", "chargeback_reversal")
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class PaymentEventKind(StrEnum):
     CHARGE_SUCCESS = "charge_success"
     CHARGE_FAILURE = "charge_failure"
     CHARGEBACK = "chargeback"
+    CHARGEBACK_REVERSAL = "chargeback_reversal"
     REFUND_REQUEST = "refund_request"
     REFUND_SUCCESS = "refund_success"
     REFUND_FAILURE = "refund_failure"
@@ -268,7 +269,7 @@ class ProviderStatementLine(Contract):
     provider: str
     business: str
     line_id: str
-    kind: Literal["charge", "refund", "refund_reversal", "chargeback"]
+    kind: Literal["charge", "refund", "refund_reversal", "chargeback", "chargeback_reversal"]
     payment_id: str
     reference: str
     provider_id: str

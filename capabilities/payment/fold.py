@@ -56,7 +56,8 @@ def amounts(events: Iterable[PaymentEvent]) -> PaymentAmounts:
     """Authorized, charged, refunded, cancelled and their pending twins.
 
     A charge takes from what is authorized, a refund from what is charged, a cancel from what is authorized, pending ones
-    included. What is authorized never falls below zero: a charge without authorization takes from nothing.
+    included; a chargeback takes from what is charged until it is won. What is authorized never falls below zero: a charge
+    without authorization takes from nothing.
     """
     counted = [event for event in events if event.is_counted]
     adjustment = max((event for event in counted if event.kind is K.AUTHORIZATION_ADJUSTMENT), key=_age, default=None)
@@ -66,11 +67,12 @@ def amounts(events: Iterable[PaymentEvent]) -> PaymentAmounts:
     refunded, refund_pending = known.sums(REFUND)
     cancelled, cancel_pending = known.sums(CANCEL)
     granted = authorized + (adjustment.amount_minor if adjustment else 0)
+    lost = known.total(K.CHARGEBACK) - known.total(K.CHARGEBACK_REVERSAL)
     reversed_refunds = known.total(K.REFUND_REVERSAL)
     refunded -= reversed_refunds
     return PaymentAmounts(
         authorized_minor=max(0, granted - charged - charge_pending - cancelled - cancel_pending),
-        charged_minor=charged - known.total(K.CHARGEBACK) - refunded - refund_pending,
+        charged_minor=charged - lost - refunded - refund_pending,
         refunded_minor=refunded,
         cancelled_minor=cancelled,
         authorize_pending_minor=authorize_pending,

@@ -39,6 +39,7 @@ TOLD = {
     K.CHARGE_SUCCESS: "payment.captured",
     K.CHARGE_FAILURE: "payment.capture_failed",
     K.CHARGEBACK: "payment.charged_back",
+    K.CHARGEBACK_REVERSAL: "payment.chargeback_won",
     K.REFUND_SUCCESS: "payment.refunded",
     K.REFUND_FAILURE: "payment.refund_failed",
     K.REFUND_REVERSAL: "payment.refund_reversed",

@@ -39,7 +39,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 """By what we call a column: the names under which it may stand in a file."""
 
 BANK_REFERENCE = ("reference", "bank_reference", "purpose", "description", "附言")
-KINDS = {"charge", "refund", "refund_reversal", "chargeback"}
+KINDS = {"charge", "refund", "refund_reversal", "chargeback", "chargeback_reversal"}
 
 
 @dataclass(frozen=True, slots=True)

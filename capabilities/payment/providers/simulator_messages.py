@@ -36,6 +36,7 @@ from capabilities.payment.providers.protocol import (
 from capabilities.payment.providers.signatures import checked_body, unreadable
 
 CHARGEBACK = "chargeback"
+CHARGEBACK_WON = "chargeback_reversal"
 REVERSAL = "refund_reversal"
 PROVIDER = "simulator"
 AT_ONCE = 100
@@ -58,6 +59,7 @@ KINDS: Mapping[str, PaymentEventKind] = {
     "refund.declined": K.REFUND_FAILURE,
     "refund.reversed": K.REFUND_REVERSAL,
     "chargeback.opened": K.CHARGEBACK,
+    "chargeback.won": K.CHARGEBACK_REVERSAL,
 }
 NAMES = {Action.AUTHORIZE: "authorization", Action.CAPTURE: "capture", Action.VOID: "void", Action.REFUND: "refund"}
 
@@ -115,6 +117,14 @@ def charge_back(session: Session, payment_id: str, amount_minor: int, *, reason:
     return key
 
 
+def let_chargeback_be_won(session: Session, key: str) -> None:
+    """The buyer's bank gives a chargeback back now. It is told under the chargeback's own key, as disputes are."""
+    act = session.get_one(SimulatedActRow, key)
+    at = now()
+    back = _back(session, act, CHARGEBACK_WON, at, about=key)
+    _write(session, act, _News("chargeback.won", key, act.amount_minor, at, at, None, about=back), copies=1)
+
+
 def tell(session: Session, *, business: str, type: str, body: dict[str, Any], due_at: datetime | None = None) -> str:  # noqa: A002 - the word of Standard Webhooks
     """Put any message into the post, such as one of a type nobody knows; its id."""
     message_id = derived_id("msg", business, type, orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode())
@@ -122,8 +132,16 @@ def tell(session: Session, *, business: str, type: str, body: dict[str, Any], du
     return message_id
 
 
-def _back(session: Session, act: SimulatedActRow, action: str, at: datetime, amount_minor: int | None = None) -> str:
-    """What comes back by itself stands in the books as an act that nobody sent."""
+def _back(
+    session: Session,
+    act: SimulatedActRow,
+    action: str,
+    at: datetime,
+    amount_minor: int | None = None,
+    *,
+    about: str | None = None,
+) -> str:
+    """What comes back by itself stands in the books as an act that nobody sent; `about` is what it takes back."""
     key = derived_id("sbk", act.key, action, str(at.timestamp()))
     session.execute(
         insert(SimulatedActRow)
@@ -132,7 +150,7 @@ def _back(session: Session, act: SimulatedActRow, action: str, at: datetime, amo
             business=act.business,
             action=action,
             payment_id=act.payment_id,
-            authorization_key=act.authorization_key,
+            authorization_key=about or act.authorization_key,
             amount_minor=act.amount_minor if amount_minor is None else amount_minor,
             currency=act.currency,
             method=act.method,

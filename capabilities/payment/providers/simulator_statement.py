@@ -17,7 +17,7 @@ from capabilities.kernel.ids import derived_id
 from capabilities.payment.contract import ProviderStatementLine
 from capabilities.payment.models import SimulatedActRow
 from capabilities.payment.providers.protocol import Action, Outcome
-from capabilities.payment.providers.simulator_messages import CHARGEBACK, PROVIDER, REVERSAL
+from capabilities.payment.providers.simulator_messages import CHARGEBACK, CHARGEBACK_WON, PROVIDER, REVERSAL
 
 FEE_PER_MILLE = 6
 CHARGEBACK_FEE_MINOR = 15_00
@@ -28,6 +28,7 @@ KINDS = {
     Action.REFUND.value: ("refund", -1),
     REVERSAL: ("refund_reversal", 1),
     CHARGEBACK: ("chargeback", -1),
+    CHARGEBACK_WON: ("chargeback_reversal", 1),
 }
 
 
@@ -91,7 +92,7 @@ def _line(act: SimulatedActRow, day: date, reference: str) -> ProviderStatementL
             "line_id": derived_id("stl", act.key),
             "kind": kind,
             "payment_id": act.payment_id,
-            "reference": act.key,
+            "reference": act.authorization_key if act.action == CHARGEBACK_WON else act.key,
             "provider_id": derived_id("sim", act.key),
             "currency": act.currency,
             "gross_minor": gross,

@@ -103,6 +103,11 @@ def _charged_back(thing: dict[str, Any]) -> Effect:
     return {"kind": K.CHARGEBACK, "reference": thing["id"], "amount_minor": thing["amount"], "reason": reason}
 
 
+def _reinstated(thing: dict[str, Any]) -> Effect:
+    """The dispute was won: under its own id, so that it takes back that chargeback."""
+    return {"kind": K.CHARGEBACK_REVERSAL, "reference": thing["id"], "amount_minor": thing["amount"]}
+
+
 def _dispute(told: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], Effect]:
     def read(thing: dict[str, Any]) -> Effect:
         same = {"reference": thing["id"], "amount_minor": thing["amount"], "reason": thing.get("reason")}
@@ -126,6 +131,8 @@ EVENTS: Mapping[str, Callable[[dict[str, Any]], Effect | None]] = {
     "charge.refund.updated": _refund,
     "charge.dispute.created": _dispute(lambda _: "payment.dispute_opened"),
     "charge.dispute.funds_withdrawn": _charged_back,
+    "charge.dispute.funds_reinstated": _reinstated,
     "charge.dispute.closed": _dispute(lambda thing: f"payment.dispute_{thing.get('status', 'closed')}"),
 }
-"""A dispute takes money when its funds are withdrawn; that it was opened or closed is told and moves nothing."""
+"""A dispute takes money when its funds are withdrawn; and gives it back when they are reinstated; that it was opened or
+closed is told and moves nothing."""

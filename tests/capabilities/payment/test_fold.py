@@ -58,6 +58,14 @@ CASES = {
         [told(K.CHARGE_SUCCESS, 11, "a"), told(K.CHARGE_SUCCESS, 12, "b"), told(K.CHARGEBACK, 10, "c", minute=1)],
         {"charged_minor": 13},
     ),
+    "a chargeback that is won is charged again": (
+        [
+            told(K.CHARGE_SUCCESS, 23, "a"),
+            told(K.CHARGEBACK, 10, "c", minute=1),
+            told(K.CHARGEBACK_REVERSAL, 10, "c", minute=2),
+        ],
+        {"charged_minor": 23},
+    ),
     "a refund can be asked before its charge is known": (
         [told(K.REFUND_REQUEST, 11)],
         {"refund_pending_minor": 11, "charged_minor": -11},

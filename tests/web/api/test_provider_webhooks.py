@@ -131,7 +131,7 @@ async def test_a_chargeback_begins_its_process_once_in_the_commit_that_applies_i
 
     with placed() as session:
         runs = session.scalars(select(ProcessRun).where(ProcessRun.process == "chargeback")).all()
-        assert {run.actor for run in runs} == {"provider:simulator"}
+        assert {run.actor for run in runs} == {"system:provider_messages"}
         assert [run.input["amount_minor"] for run in runs] == [220_00]
         assert runs[0].input["order_id"] == sold.json()["order_id"]
         payment = payment_of_order(session, sold.json()["order_id"])
