@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -18,6 +19,8 @@ from capabilities.payment.schedule import PlannedDue, dues_of, terms_of
 from capabilities.payment.terms import TERMS
 from capabilities.transaction.contract import CheckoutRequest
 from capabilities.transaction.extensions import begins_on
+from capabilities.transaction.order_rows import require_few_pieces
+from capabilities.transaction.queries import offers_seen
 from capabilities.user.contract import AdmitBuyer
 from capabilities.user.service import admit_buyer
 from workflows.language.bind import bind
@@ -46,6 +49,10 @@ def preview_of_terms(session: Session, request: CheckoutRequest, *, actor: str) 
     at = now()
     buyer = admit_buyer(session, AdmitBuyer(business=request.business, buyer_id=request.buyer_id))
     quote = quote_for(session, request, buyer)
+    pieces: Counter[str] = Counter()
+    for line in request.lines:
+        pieces[line.sku] += line.quantity
+    require_few_pieces(identity, pieces, offers_seen(session, request.business, pieces))
     decided = _everything_now()
     if request.terms is not None:
         step = plan_of(definition_for(CHECKOUT, identity)).step_named(STEP)

@@ -37,11 +37,16 @@ def require_offers(request: OpenOrder, offers: Mapping[str, Offer]) -> None:
 
 
 def require_few_enough(request: OpenOrder, offers: Mapping[str, Offer]) -> None:
-    limit_of = most_units.for_identity(BusinessIdentity(request.business, request.scenario))
     pieces: Counter[str] = Counter()
     for line in request.lines:
         if line.kind is not OfferKind.FEE:
             pieces[line.sku] += line.quantity
+    require_few_pieces(BusinessIdentity(request.business, request.scenario), pieces, offers)
+
+
+def require_few_pieces(identity: BusinessIdentity, pieces: Mapping[str, int], offers: Mapping[str, Offer]) -> None:
+    """Refuse more pieces of a sku than one order of this line of business may take."""
+    limit_of = most_units.for_identity(identity)
     for sku, asked in sorted(pieces.items()):
         most = limit_of(offers[sku])
         if most is not None and asked > most:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -33,6 +33,8 @@ router = APIRouter()
 PLANS = ("3", "6", "12", "")
 """The plans one may ask for; the last is all at once."""
 MOST_PIECES = 99
+DOCUMENTS = "FN-SHIP-DOC"
+"""The delivery by e-mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def choice_of(sku: str, asked: Mapping[str, Any]) -> Choice:
 async def choose(request: Request, sku: str) -> HTMLResponse:
     """One thing with its plans; htmx gets the choice alone."""
     is_block = bool(request.headers.get("hx-request"))
-    return await _page(request, choice_of(sku, request.query_params), attempt=None, is_block=is_block)
+    asked = request.query_params
+    return await _page(request, choice_of(sku, asked), is_asked="plan" in asked, is_block=is_block)
 
 
 @router.post("/products/{sku}")
@@ -96,7 +99,7 @@ async def buy(request: Request, sku: str) -> Response:
     except ProblemError:
         return await _page(request, choice, attempt=attempt, notice=UNKNOWN_OUTCOME)
     after = after_checkout(request, outcome)
-    return await _page(request, choice, attempt=None, notice=after) if isinstance(after, Notice) else after
+    return await _page(request, choice, notice=after) if isinstance(after, Notice) else after
 
 
 @router.get("/orders/{order_id}")
@@ -114,7 +117,13 @@ async def read_order(request: Request, order_id: str, thanks: int = 0, said: str
 
 
 async def _page(
-    request: Request, choice: Choice, *, attempt: str | None, notice: Notice | None = None, is_block: bool = False
+    request: Request,
+    choice: Choice,
+    *,
+    attempt: str | None = None,
+    notice: Notice | None = None,
+    is_asked: bool = True,
+    is_block: bool = False,
 ) -> HTMLResponse:
     platform: Platform = request.app.state.platform
     pages: Pages = request.app.state.pages
@@ -122,11 +131,13 @@ async def _page(
     offer = next((each for each in everything if each["sku"] == choice.sku and each["kind"] == "goods"), None)
     if offer is None:
         return pages.problem(request, "problem.not_found", status=404)
-    deliveries = [each for each in everything if each["kind"] == "delivery"]
+    deliveries = [each for each in everything if each["kind"] == "delivery" and _suits(each, offer)]
     buyers = await active_buyers(request)
     choice = _settled(choice, deliveries, buyers)
     previews = await asyncio.gather(*(_preview(platform, choice, offer["currency"], plan) for plan in PLANS))
     plans = dict(zip(PLANS, previews, strict=True))
+    if not is_asked and plans[choice.plan]["refusal"]:  # nobody asked for it: begin with one that is offered
+        choice = replace(choice, plan=next((plan for plan in PLANS if not plans[plan]["refusal"]), choice.plan))
     context: dict[str, Any] = {
         "offer": offer,
         "choice": choice,
@@ -161,4 +172,9 @@ def _settled(choice: Choice, deliveries: list[Json], buyers: list[Json]) -> Choi
     cheapest = min(deliveries, key=lambda each: each["unit_price_minor"], default=None)
     delivery = choice.delivery if choice.delivery in known else (cheapest["sku"] if cheapest else "")
     buyer = choice.buyer if choice.buyer in {each["id"] for each in buyers} else ""
-    return Choice(choice.sku, choice.pieces, choice.plan, buyer, delivery, choice.method)
+    return replace(choice, buyer=buyer, delivery=delivery)
+
+
+def _suits(delivery: Json, offer: Json) -> bool:
+    """What weighs something comes by courier, all else by e-mail."""
+    return bool(delivery["sku"] != DOCUMENTS) == bool(offer["weight_g"])

@@ -40,8 +40,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "buy": ("Buy: {amount} now", "购买：今付 {amount}"),
     "buy.not": ("This cannot be bought like that.", "无法按此方式购买。"),
     "wait.in_review": (
-        "A person of ours looks at your credit. Nothing is charged before; this page goes on by itself.",
-        "工作人员正在审核您的授信，此前不会扣款；本页会自动继续。",
+        "A person of ours looks at your credit. Nothing is charged before that.",
+        "工作人员正在审核您的授信，此前不会扣款。",
     ),
     "order.what": ("What you bought", "所购内容"),
     "order.once": ("Paid at once: {amount}", "已一次付清 {amount}"),

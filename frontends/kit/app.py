@@ -42,13 +42,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """One front-end: the line of business it serves, its pages and words. `around` adds to every page."""
+    """One front-end: the line of business it serves, its pages and words. `around` adds to every page; times are of `zone`."""
 
     business: str
     folder: Path
     texts: Texts
     routers: Sequence[APIRouter]
     around: Around | None = None
+    zone: str = "Asia/Shanghai"
 
 
 def create_front(front: Front, settings: FrontSettings, transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
@@ -63,7 +64,7 @@ def create_front(front: Front, settings: FrontSettings, transport: httpx.AsyncBa
     app = FastAPI(title=front.business, openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.platform = platform
     app.state.jar = Jar(settings.cookie_secret)
-    app.state.pages = Pages(front.folder, front.texts, front.around)
+    app.state.pages = Pages(front.folder, front.texts, front.around, front.zone)
     app.state.folders = (front.folder, KIT)
     for router in (*front.routers, ordering, _shared):
         app.include_router(router)

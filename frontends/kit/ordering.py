@@ -27,6 +27,7 @@ _NOTICES = {
     "payment.declined": "problem.declined",
     "payment.capture_failed": "problem.declined",
     "transaction.stock_short": "problem.stock",
+    "transaction.quantity_over_limit": "problem.too_many",
 }
 
 
@@ -37,6 +38,8 @@ class Notice:
     key: str
     detail: str | None
     status: int
+    most: int | None = None
+    """Of `problem.too_many`: how many one order may take."""
 
 
 def attempt_of(form: FormData) -> str:
@@ -79,7 +82,7 @@ def after_checkout(request: Request, outcome: Outcome) -> Response | Notice:
 def notice_of(outcome: Outcome) -> Notice:
     key = _NOTICES.get(str(outcome.body.get("code")), "problem.other")
     detail = outcome.body.get("detail") if key == "problem.other" else None
-    return Notice(key, detail, outcome.status if outcome.status < 500 else 502)
+    return Notice(key, detail, outcome.status if outcome.status < 500 else 502, outcome.body.get("most"))
 
 
 UNKNOWN_OUTCOME = Notice("problem.unknown_outcome", None, 502)

@@ -21,7 +21,6 @@ from frontends.kit.texts import LANGUAGES, Texts
 
 KIT = Path(__file__).parent
 THEMES = ("device", "light", "dark")
-ZONE = ZoneInfo("Asia/Shanghai")
 LOCALES = {"en": "en_GB", "zh": "zh_CN"}
 
 Around = Callable[[Request, str], dict[str, Any]]
@@ -47,8 +46,8 @@ def money(minor: int, currency: str) -> str:
     return format_currency(exact, currency, locale=locale).replace("-", "−")
 
 
-def moment(text: str, language: str) -> str:
-    at = datetime.fromisoformat(text).astimezone(ZONE)
+def moment(text: str, language: str, zone: ZoneInfo) -> str:
+    at = datetime.fromisoformat(text).astimezone(zone)
     return str(
         format_datetime(at, "d MMM yyyy, HH:mm" if language == "en" else "y年M月d日 HH:mm", locale=LOCALES[language])
     )
@@ -65,9 +64,9 @@ def day(text: str, language: str) -> str:
     )
 
 
-def day_of(text: str, language: str) -> str:
+def day_of(text: str, language: str, zone: ZoneInfo) -> str:
     """The day of a moment, as people write it."""
-    return day(datetime.fromisoformat(text).astimezone(ZONE).date().isoformat(), language)
+    return day(datetime.fromisoformat(text).astimezone(zone).date().isoformat(), language)
 
 
 def month_of(text: str, language: str) -> str:
@@ -111,10 +110,11 @@ def fees_of(priced: dict[str, Any]) -> list[dict[str, Any]]:
 class Pages:
     """The templates of a front-end, over those of the kit, and what every page of it shows."""
 
-    def __init__(self, folder: Path, texts: Texts, around: Around | None = None) -> None:
+    def __init__(self, folder: Path, texts: Texts, around: Around | None = None, zone: str = "Asia/Shanghai") -> None:
         self._folders = (folder, KIT)
         self._texts = texts
         self._more = around
+        self._zone = ZoneInfo(zone)
         self._environment = Environment(
             loader=FileSystemLoader([each / "templates" for each in self._folders]),
             autoescape=True,
@@ -156,10 +156,10 @@ class Pages:
             "themes": THEMES,
             "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             "name": lambda thing, field="name": named(thing, language, field),
-            "moment": lambda text: moment(text, language),
+            "moment": lambda text: moment(text, language, self._zone),
             "day": lambda text: day(text, language),
             "month_of": lambda text: month_of(text, language),
-            "day_of": lambda text: day_of(text, language),
+            "day_of": lambda text: day_of(text, language, self._zone),
         }
         return shared | (self._more(request, language) if self._more else {})
 

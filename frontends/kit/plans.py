@@ -65,6 +65,6 @@ async def pay_early(
             f"/orders/{order_id}/collections", body, idempotency_key(attempt_of(form), body | {"order": order_id})
         )
     except ProblemError:
-        return RedirectResponse(f"/orders/{order_id}?said=unknown#plan", 303)
+        return RedirectResponse(f"/orders/{order_id}?said=unknown", 303)
     said = {201: "paid", 202: "running", 402: "declined"}.get(outcome.status, "gone")
-    return RedirectResponse(f"/orders/{order_id}?said={said}#plan", 303)
+    return RedirectResponse(f"/orders/{order_id}?said={said}", 303)

@@ -83,6 +83,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "delivery": ("Delivery", "配送"),
     "sum.fees": ("Surcharges", "附加费"),
     "problem.stock": ("Something of it has just sold out.", "所选内容刚刚售罄。"),
+    "problem.too_many": ("One order may take at most {most} of it.", "每单最多 {most}。"),
     "order.thanks": ("Thank you. It is yours.", "谢谢，购买成功。"),
     "order.nothing": ("Nothing was charged.", "未扣款。"),
     "plan.title": ("Payment plan", "付款计划"),

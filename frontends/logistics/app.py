@@ -15,7 +15,13 @@ from frontends.logistics.texts import TEXTS
 
 BUSINESS = "logistics"
 
-PARCELS = Front(BUSINESS, Path(__file__).parent, Texts(TEXTS), (pricing.router, booking.router, courier.router))
+PARCELS = Front(
+    BUSINESS,
+    Path(__file__).parent,
+    Texts(TEXTS),
+    (pricing.router, booking.router, courier.router),
+    zone="Europe/Berlin",
+)
 
 
 def create_parcels(settings: FrontSettings, transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:

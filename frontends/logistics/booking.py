@@ -80,8 +80,9 @@ async def track(request: Request, order_id: str, thanks: int = 0) -> HTMLRespons
     if order is None:
         return pages.problem(request, "problem.not_found", status=404)
     plan = await plan_of(platform, order_id)
+    priced = (await platform.explanation(order_id))["quote"]  # it knows the names of surcharges
     is_thanked = bool(thanks) and order["status"] in SOLD
-    return pages.page(request, "track.html", order=order, plan=plan, is_thanked=is_thanked)
+    return pages.page(request, "track.html", order=order, priced=priced, plan=plan, is_thanked=is_thanked)
 
 
 def _ask(sku: str, told: Mapping[str, Any]) -> Ask:

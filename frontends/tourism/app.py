@@ -17,7 +17,11 @@ from frontends.tourism.texts import TEXTS
 BUSINESS = "tourism"
 
 TRAVEL = Front(
-    BUSINESS, Path(__file__).parent, Texts(TEXTS), (calendar.router, booking.router, cancelling.router, plans)
+    BUSINESS,
+    Path(__file__).parent,
+    Texts(TEXTS),
+    (calendar.router, booking.router, cancelling.router, plans),
+    zone="Europe/Lisbon",
 )
 
 

@@ -61,6 +61,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "sum.goods": ("Days booked", "预订金额"),
     "sum.delivery": ("Tickets on the phone", "电子票"),
     "ladder.title": ("If you cancel", "退订规则"),
+    "ladder.agreed": ("As agreed", "按约定"),
     "ladder.1": ("until 14 days before: all of it back", "出行 14 天前：全额退还"),
     "ladder.2": ("13 to 7 days before: half of it back", "出行前 13 至 7 天：退还一半"),
     "ladder.3": ("after that: nothing back", "此后：不予退还"),
