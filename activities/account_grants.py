@@ -9,8 +9,6 @@ from activities.account_requests import (
     CardResponse,
     CardStateRequest,
     CashbackRequest,
-    ExpireStoredRequest,
-    ExpireStoredResponse,
     GrantResponse,
     IssueCardRequest,
     PointsRequest,
@@ -101,14 +99,6 @@ def take_back_cashback(session: Session, context: StepContext, request: Cashback
     """Cashback that is not deserved any more; what is spent becomes a debt."""
     asked = TakeBackCashback(key=context.key, business=context.identity.business, **request.model_dump())
     return _granted(points.take_back_cashback(session, asked, origin=origin_of(context)))
-
-
-@operation("account.expire_stored", en="Expire gift cards and points", zh="过期礼品卡与积分")
-def expire_stored(session: Session, context: StepContext, request: ExpireStoredRequest) -> ExpireStoredResponse:
-    """What has lived as long as the line of business lets it becomes revenue."""
-    expired = points.expire_points(session, context.identity, request.currency, origin=origin_of(context))
-    cards = gift_cards.expire_gift_cards(session, origin=origin_of(context))
-    return ExpireStoredResponse(points=expired, gift_cards=cards)
 
 
 def _points(context: StepContext, request: PointsRequest) -> dict[str, object]:

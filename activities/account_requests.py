@@ -160,16 +160,3 @@ class CorrectRequest(Part):
 
     transfer_ids: tuple[Name, ...] = Field(min_length=1, max_length=500)
     reason: Name
-
-
-class ExpireStoredRequest(Part):
-    """`currency` is what points are worth money in."""
-
-    currency: Currency
-
-
-class ExpireStoredResponse(Part):
-    """How many points and cards expired."""
-
-    points: int
-    gift_cards: int

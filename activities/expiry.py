@@ -12,8 +12,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from capabilities.account.contract import Origin
 from capabilities.account.days import close_day
+from capabilities.account.extensions import points_life_days
 from capabilities.account.gift_cards import expire_gift_cards
+from capabilities.account.points import expire_points
 from capabilities.account.service import expire_pending
+from capabilities.kernel.business import all_businesses
+from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.service import expire_claims
 from capabilities.marketing.service_limits import expire_limits
 from capabilities.transaction.service import expire_reservations
@@ -46,6 +50,19 @@ def expire_overdue(session_factory: sessionmaker[Session]) -> Expired:
             session_factory, lambda session, most: expire_gift_cards(session, origin=CLOCK, limit=most)
         ),
     )
+
+
+def expire_old_points(session_factory: sessionmaker[Session]) -> int:
+    """Expire the points of every line of business that are older than it keeps them; how many points."""
+    with session_factory.begin() as session:
+        businesses = all_businesses(session)
+    expired = 0
+    for business in businesses:
+        identity = BusinessIdentity(business.business)
+        if points_life_days.for_identity(identity)() is not None:
+            with session_factory.begin() as session:
+                expired += expire_points(session, identity, business.currency, origin=CLOCK)
+    return expired
 
 
 def close_books(session_factory: sessionmaker[Session]) -> bool:

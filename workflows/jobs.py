@@ -12,7 +12,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.expiry import close_books, expire_overdue
+from activities.expiry import close_books, expire_old_points, expire_overdue
 from activities.following import follow_buyers
 from activities.journal import queries
 from activities.webhooks.sending import deliver
@@ -120,9 +120,10 @@ async def expire(client: Client) -> int:
 
 
 async def books(client: Client) -> int:
-    """Close the days of the ledger that are over; how often it did."""
+    """Close the days of the ledger that are over, and expire points that are; how often it did."""
     del client
-    return int(await asyncio.to_thread(close_books, session_factory()))
+    expired = await asyncio.to_thread(expire_old_points, session_factory())
+    return bool(expired) + int(await asyncio.to_thread(close_books, session_factory()))
 
 
 async def send_webhooks(client: Client) -> int:

@@ -93,16 +93,21 @@ def take_back_cashback(session: Session, request: TakeBackCashback, *, origin: O
 
 
 def expire_points(session: Session, identity: BusinessIdentity, currency: str, *, origin: Origin) -> int:
-    """Expire points older than the line of business keeps them, the oldest first; how many points."""
+    """Expire points older than the line of business keeps them, the oldest first; how many points.
+
+    Each buyer's are counted again under the lock of their account: somebody may have spent or expired them meanwhile.
+    """
     days = points_life_days.for_identity(identity)()
     if days is None:
         return 0
     moment, expired = now(), 0
     value = value_of_points(identity, currency)
-    for buyer_id, points in points_older_than(session, identity.business, moment - timedelta(days=days)).items():
+    cutoff = moment - timedelta(days=days)
+    for buyer_id in points_older_than(session, identity.business, cutoff):
         debt = debt_of(identity.business, buyer_id, POINTS_CURRENCY)
         there = max(0, _locked_balance(session, points_of(identity.business, buyer_id), debt))
-        taken = min(points, there)
+        old = points_older_than(session, identity.business, cutoff, buyer_id=buyer_id)
+        taken = min(old.get(buyer_id, 0), there)
         if taken:
             cause = Cause(identity.business, currency, buyer_id, ("points expired", buyer_id, moment.isoformat()))
             post_transfers(session, _pair(cause, "points.expired", taken, value, buyer_id), origin=origin)

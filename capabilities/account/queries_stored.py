@@ -40,7 +40,9 @@ def gift_card_with(session: Session, business: str, reference: str) -> GiftCard 
     """The gift card of a code's reference, with what is on it; None where the business has none."""
     found = select(GiftCardRow).where(GiftCardRow.business == business, GiftCardRow.reference == reference)
     row = session.scalars(found.execution_options(populate_existing=True)).first()
-    return None if row is None else card_from(row, balance_of(session, card_account(row.business, row.id, row.currency)))
+    return (
+        None if row is None else card_from(row, balance_of(session, card_account(row.business, row.id, row.currency)))
+    )
 
 
 def gift_cards_page(
@@ -115,11 +117,14 @@ def value_of_points(identity: BusinessIdentity, currency: str) -> PointValue:
     return point_value.for_identity(identity)(currency)
 
 
-def points_older_than(session: Session, business: str, cutoff: datetime) -> dict[str, int]:
+def points_older_than(
+    session: Session, business: str, cutoff: datetime, *, buyer_id: str | None = None
+) -> dict[str, int]:
     """By buyer: points earned before the moment and not spent since, the oldest counted as spent first.
 
-    What is reserved counts as spent; so no more than can be taken is told.
+    What is reserved counts as spent; so no more than can be taken is told. `buyer_id` asks about one buyer only.
     """
+    whose = [] if buyer_id is None else [AccountRow.party == buyer_id]
     earned = func.sum(EntryRow.amount_minor).filter(
         EntryRow.side == "credit", EntryRow.layer == "posted", EntryRow.created_at < cutoff
     )
@@ -128,7 +133,7 @@ def points_older_than(session: Session, business: str, cutoff: datetime) -> dict
     found = session.execute(
         select(AccountRow.party, left)
         .join(EntryRow, EntryRow.account_id == AccountRow.id)
-        .where(AccountRow.business == business, AccountRow.kind == AccountKind.POINTS.value)
+        .where(AccountRow.business == business, AccountRow.kind == AccountKind.POINTS.value, *whose)
         .group_by(AccountRow.party)
         .having(left > 0)
         .order_by(AccountRow.party)

@@ -14,12 +14,18 @@ from sqlalchemy import event
 from temporalio.client import Client
 
 from activities.following import follow_buyers
+from capabilities.account.contract import Origin
+from capabilities.account.extensions import points_life_days
+from capabilities.account.points import grant_points
+from capabilities.account.queries_stored import stored_balance_of
+from capabilities.account.stored import GrantPoints
 from capabilities.kernel import database
 from capabilities.kernel.clock import now
+from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.outbox import publish, with_events_after
 from tests.builders import a_business, an_offer
 from tests.workflows.driving import Sessions, answered, begin, paths
-from workflows.jobs import Job, jobs, repeat
+from workflows.jobs import Job, books, jobs, repeat
 from workflows.worker import load_operations
 
 MOST_STATEMENTS, MOST_COMMITS = 81, 9
@@ -99,6 +105,19 @@ def test_only_businesses_with_something_new_are_named(wired: Sessions) -> None:
         assert with_events_after(session, {}) == set()
         assert with_events_after(session, {"retail": None, "tourism": None}) == set()
         publish(session, business="retail", type="order.confirmed", subject="o", data={})
+
+
+async def test_old_points_expire_by_the_job_about_the_books(wired: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = dict(points_life_days._realizations) | {BusinessIdentity("retail"): lambda: 30}
+    monkeypatch.setattr(points_life_days, "_realizations", ways)
+    with wired.begin() as session:
+        a_business(session)
+        with time_machine.travel(now() - timedelta(days=31), tick=False):
+            asked = GrantPoints(key="k", business="retail", buyer_id="ann", points=100, currency="CNY", subject="order")
+            grant_points(session, asked, origin=Origin(actor="t", correlation_id="t"))
+    assert await books(None) >= 1  # type: ignore[arg-type]
+    with wired() as session:
+        assert stored_balance_of(session, BusinessIdentity("retail"), "ann", "CNY").points == 0
 
 
 @pytest.mark.parametrize("sources", [0, 1])

@@ -188,3 +188,22 @@ def test_points_granted_and_taken_back_by_many_at_once_are_exact(sessions):
 @pytest.mark.parametrize(("points", "worth"), [(1, 1), (3, 2), (5, 3)])
 def test_points_worth_half_a_cent_cost_at_least_one(points, worth):
     assert PointValue(currency="CNY", numerator=1, denominator=2).worth_of(points) == worth
+
+
+def test_points_that_two_workers_expire_at_once_expire_once(sessions, monkeypatch):
+    ways = dict(points_life_days._realizations) | {RETAIL: lambda: 30}
+    monkeypatch.setattr(points_life_days, "_realizations", ways)
+    start = now()
+    with sessions.begin() as session:
+        with time_machine.travel(start - timedelta(days=40), tick=False):
+            earn(session, 100, "old")
+        earn(session, 300, "new")
+
+    def expire(_):
+        with sessions.begin() as session:
+            return expire_points(session, RETAIL, "CNY", origin=ORIGIN)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(expire, range(4))) == [0, 0, 0, 100]
+    with sessions() as session:
+        assert stands(session).points == 300
