@@ -90,10 +90,8 @@ class CancelAct(OrderAct):
         )
         due = shown_money(offer.preview.due_minor, subject)
         note = ""
-        if offer.outcome == "ask":
+        if offer.outcome != "auto":
             note = words(visit, N_("The pieces are cancelled at once; the refund waits for somebody else's approval."))
-        elif offer.outcome == "refuse":
-            note = words(visit, N_("The policy gives nothing back: %(reason)s"), reason=offer.reason or "–")
         return Preview(
             sentence=words(
                 visit,

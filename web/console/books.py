@@ -1,4 +1,4 @@
-"""Money, people, audit: what the books say, who may do what, who did what."""
+"""People, audit: who may do what, who did what."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from capabilities.account.contract import TrialBalance
-from capabilities.account.queries import trial_balance
 from capabilities.kernel.database import transaction
-from capabilities.transaction.queries import seller_names
 from web.access.audit import entries_page, first_break
 from web.access.contract import OperatorSeen, Role
 from web.access.models import AuditEntry
@@ -34,20 +31,38 @@ ACTION_WORDS = {
     Action.ROLL_BACK_RULES: N_("roll back"),
     Action.SEE_ORDERS: N_("see orders"),
     Action.REVIEW_ORDERS: N_("release or reject orders"),
+    Action.REFUND_ORDERS: N_("give money back"),
+    Action.CHANGE_ORDERS: N_("hand over, cancel, change and take back orders"),
+    Action.SEE_CUSTOMERS: N_("see customers"),
+    Action.CHANGE_CUSTOMERS: N_("suspend customers, set tiers, record consents"),
+    Action.ERASE_CUSTOMERS: N_("export and erase customers' data"),
+    Action.DECIDE_APPROVALS: N_("decide what processes ask of one's role"),
+    Action.SEE_CAMPAIGNS: N_("see campaigns"),
+    Action.CHANGE_CAMPAIGNS: N_("plan and pause campaigns, ask for budget"),
+    Action.SEE_COUPONS: N_("see coupons"),
+    Action.CHANGE_COUPONS: N_("make, import, export, pause and void coupons"),
+    Action.SEE_PRICES: N_("see price lists"),
+    Action.CHANGE_PRICES: N_("change price lists"),
+    Action.SEE_GIFT_CARDS: N_("see gift cards"),
+    Action.CHANGE_GIFT_CARDS: N_("issue, freeze and top up gift cards"),
+    Action.GRANT_POINTS: N_("grant points"),
     Action.SEE_PROCESSES: N_("see processes"),
     Action.REPAIR_PROCESSES: N_("mend processes"),
     Action.SEE_MONEY: N_("see the ledger"),
+    Action.CORRECT_LEDGER: N_("ask for corrections of the ledger"),
+    Action.RUN_PAYOUTS: N_("plan, retry and withdraw payouts"),
+    Action.HOLD_MONEY: N_("keep sellers' money back"),
+    Action.SET_SETTLEMENT: N_("declare commission rates, sellers' accounts and closed days"),
+    Action.ISSUE_STATEMENTS: N_("issue sellers' statements"),
+    Action.RECONCILE: N_("take in statements and resolve mistakes"),
+    Action.SEE_WEBHOOKS: N_("see webhooks"),
+    Action.KEEP_WEBHOOKS: N_("add and pause webhooks, change their secrets"),
+    Action.RESEND_WEBHOOKS: N_("send webhooks again"),
     Action.SEE_APPROVALS: N_("see approvals"),
     Action.SEE_CATALOGUE: N_("see the catalogue"),
     Action.SEE_PEOPLE: N_("see people and roles"),
     Action.SEE_AUDIT: N_("read the audit"),
 }
-
-
-@dataclass(frozen=True)
-class MoneyPage:
-    balances: tuple[TrialBalance, ...]
-    sellers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -65,16 +80,6 @@ class AuditPage:
     names: dict[str, str]
     broken_at: int | None
     older_href: str | None
-
-
-@router.get("/console/{business}/money", name="money")
-def money_page(visit: Annotated[Visit, Depends(Needs(Action.SEE_MONEY))]) -> Response:
-    zh = visit.operator.language == "zh"
-    with transaction() as session:
-        balances = trial_balance(session, visit.business.business)
-        names = seller_names(session, visit.business.business)
-    sellers = {code: found[1] if zh else found[0] for code, found in names.items()}
-    return page(visit, "money.html", MoneyPage(balances, sellers))
 
 
 @router.get("/console/{business}/people", name="people")

@@ -125,6 +125,7 @@ def processes(
     visit: Annotated[Visit, Depends(Needs(Action.SEE_PROCESSES))],
     status: str = "",
     step: str = "",
+    process: str = "",
     cursor: str | None = None,
 ) -> Response:
     here = visit.business.business
@@ -132,13 +133,14 @@ def processes(
     chosen = status if status in RunStatus.__members__.values() else None
     with transaction() as session:
         counts = count_runs(session, RunFilters(business=here))
-        found = runs_page(session, RunFilters(business=here, status=chosen, step=step or None), after=cursor)
+        wanted = RunFilters(business=here, status=chosen, step=step or None, process=process or None)
+        found = runs_page(session, wanted, after=cursor)
         stuck = runs_page(session, RunFilters(business=here, status=RunStatus.STUCK), limit=200)
     same: dict[tuple[str, str], int] = {}
     for run in stuck.runs:
         key = (run.step or "", str((run.error or {}).get("message", "")))
         same[key] = same.get(key, 0) + 1
-    narrowed = {"status": status, "step": step} if step else {"status": status} if status else {}
+    narrowed = {name: text for name, text in (("status", status), ("process", process), ("step", step)) if text}
     following = {**narrowed, "cursor": found.next_cursor or ""}
     context = RunsListPage(
         runs=found.runs,

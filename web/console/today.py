@@ -13,38 +13,33 @@ from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from activities.journal.approvals import count_open
 from activities.journal.models import RunStatus
 from activities.journal.queries import RunFilters, count_runs, runs_page
-from capabilities.account.queries import trial_balance
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
 from capabilities.kernel.identity import PLATFORM
+from capabilities.payment.schedule import DueFilters
+from capabilities.payment.schedule_queries import count_dues
 from capabilities.transaction.contract import OrderFilters, OrderStatus
 from capabilities.transaction.queries import count_orders, order_totals, orders_page
+from capabilities.transaction.story_queries import waiting_orders
 from rules.queries import history_of, rule_sets, submissions
+from web.access.contract import Role
 from web.access.permissions import Action
 from web.access.queries import names_of
 from web.console.edge import ConsoleRoute
+from web.console.lists import link
 from web.console.pages import page
+from web.console.today_marketing import marketing_matters
+from web.console.today_matters import Matter
+from web.console.today_money import money_matters
 from web.console.visit import Needs, Visit
 
 router = APIRouter(route_class=ConsoleRoute)
 log = structlog.get_logger()
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Matter:
-    """Something that asks for a person: same cause, one matter."""
-
-    look: str
-    kind: str
-    count: int
-    about: str
-    detail: str
-    since: datetime | None
-    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +101,23 @@ def _band(visit: Visit, read: Callable[[Session, Visit], T]) -> T | None:
 def _wrong(session: Session, visit: Visit) -> tuple[Matter, ...]:
     here, found = visit.business.business, []
     stuck = runs_page(session, RunFilters(business=here, status=RunStatus.STUCK), limit=200).runs
-    causes: dict[tuple[str, str], list[datetime]] = {}
+    causes: dict[tuple[str, str, str], list[datetime]] = {}
     for run in stuck:
-        causes.setdefault((run.step or "", str((run.error or {}).get("message", ""))), []).append(run.updated_at)
-    for (step, message), times in causes.items():
-        href = f"{visit.path}/processes?status=stuck&step={step}"
-        found.append(Matter("bad", "stuck", len(times), step, message, min(times), href))
+        cause = (run.process, run.step or "", str((run.error or {}).get("message", "")))
+        causes.setdefault(cause, []).append(run.updated_at)
+    for (process, step, message), times in causes.items():
+        href = link(f"{visit.path}/processes", {"status": "stuck", "process": process, "step": step})
+        kind = "stuck_refund" if process == "refund" else "stuck"
+        found.append(Matter("bad", kind, len(times), step, message, min(times), href))
+    overdue = count_dues(session, DueFilters(business=here, overdue_at=now()))
+    if overdue:
+        found.append(Matter("warn", "overdue", overdue, "", "", None, f"{visit.path}/dues?overdue=yes"))
     slow = RunFilters(business=here, status=RunStatus.STARTING, older_than=now() - timedelta(seconds=30))
     late = sum(count_runs(session, slow).values())
     if late:
         found.append(Matter("warn", "late", late, "", "", None, f"{visit.path}/processes?status=starting"))
-    if visit.may(Action.SEE_MONEY.value):
-        found += [
-            Matter("bad", "ledger", 1, off.currency, str(off.difference_minor), None, f"{visit.path}/money")
-            for off in trial_balance(session, here)
-            if off.difference_minor
-        ]
+    found += money_matters(session, visit)
+    found += marketing_matters(session, visit)
     return tuple(found)
 
 
@@ -138,6 +134,14 @@ def _waits(session: Session, visit: Visit) -> tuple[Matter, ...]:
         if count:
             since = orders_page(session, held, limit=200).orders[-1].placed_at
             found.append(Matter("wait", "orders", count, "", "", since, f"{visit.path}/orders?status=on_hold"))
+    if visit.may(Action.DECIDE_APPROVALS.value):
+        roles = visit.operator.roles_in(here)
+        asked = {role.value for role in (Role if Role.ADMIN in roles else roles)}
+        questions = count_open(session, here, roles=asked, not_asked_by=me)
+        if questions:
+            found.append(Matter("wait", "questions", questions, "", "", None, f"{visit.path}/approvals"))
+    if visit.may(Action.CHANGE_ORDERS.value):
+        found += _after_sale(session, visit)
     if visit.may(Action.EDIT_RULES.value):
         drafts = [
             one
@@ -150,6 +154,19 @@ def _waits(session: Session, visit: Visit) -> tuple[Matter, ...]:
             for one in drafts
         ]  # fmt: skip
     return tuple(found)
+
+
+def _after_sale(session: Session, visit: Visit) -> list[Matter]:
+    """What of sold orders waits for somebody's hand."""
+    waiting = waiting_orders(session, visit.business.business)
+    refunds, returns = f"{visit.path}/refunds?status=", f"{visit.path}/returns?status="
+    kinds = (
+        ("wait", "refunds_asked", waiting.refunds_to_decide, f"{refunds}requested"),
+        ("run", "refunds_moving", waiting.refunds_under_way, f"{refunds}under_way"),
+        ("wait", "to_receive", waiting.returns_to_receive, f"{returns}requested"),
+        ("wait", "to_close", waiting.returns_to_close, f"{returns}received"),
+    )
+    return [Matter(look, kind, count, "", "", None, href) for look, kind, count, href in kinds if count]
 
 
 def _moved(session: Session, visit: Visit) -> tuple[Moved, ...]:

@@ -94,10 +94,25 @@ def state_machines() -> dict[str, list[str]]:
     from typing import get_args
 
     from activities.journal.models import RunStatus, StepStatus
+    from capabilities.account.stored import GiftCardState
+    from capabilities.marketing.campaigns import CampaignStatus
     from capabilities.marketing.contract import CouponUse, RuleVerdict
+    from capabilities.marketing.coupons import CouponCondition, CouponLot
+    from capabilities.marketing.limits import ClaimStatus
     from capabilities.payment.contract import PaymentEventKind, PaymentStatus
+    from capabilities.payment.schedule import DueStatus
     from capabilities.settlement.contract import CommissionLine
-    from capabilities.transaction.contract import OrderStatus, ReservationStatus
+    from capabilities.transaction.contract import (
+        FulfilmentStatus,
+        OrderStatus,
+        RefundKind,
+        RefundState,
+        RefundStatus,
+        ReservationStatus,
+        ReturnState,
+        ReturnStatus,
+    )
+    from capabilities.user.contract import BuyerStatus, Tier
     from rules.check import Severity
 
     return {
@@ -105,12 +120,29 @@ def state_machines() -> dict[str, list[str]]:
         "reservation": [status.value for status in ReservationStatus],
         "payment": [status.value for status in PaymentStatus],
         "payment_event": [kind.value for kind in PaymentEventKind],
+        "refund": [status.value for status in RefundStatus],
+        "refund_kind": [kind.value for kind in RefundKind],
+        "refund_state": [state.value for state in RefundState],
+        "return": [status.value for status in ReturnStatus],
+        "return_state": [state.value for state in ReturnState],
+        "fulfilment": [status.value for status in FulfilmentStatus],
+        "due": [status.value for status in DueStatus],
+        "buyer": [status.value for status in BuyerStatus],
+        "tier": [tier.value for tier in Tier],
+        "consent": ["given", "withdrawn", "never_asked"],
+        "approval": ["open", "approve", "refuse", "over"],
         "run": [status.value for status in RunStatus],
         "step": [status.value for status in StepStatus],
         "severity": [severity.value for severity in Severity],
         "coupon_use": list(get_args(CouponUse.model_fields["state"].annotation)),
         "outcome": list(get_args(RuleVerdict.model_fields["outcome"].annotation)),
         "commission": list(get_args(CommissionLine.model_fields["status"].annotation)),
+        "campaign": list(get_args(CampaignStatus)),
+        "lot": list(get_args(CouponLot.model_fields["status"].annotation)),
+        "coupon": list(get_args(CouponCondition)),
+        "claim": list(get_args(ClaimStatus)),
+        "gift_card": [state.value for state in GiftCardState],
+        "price_list": ["in_force", "ahead", "over", "off"],
         "submission": ["waiting", "approved", "sent_back", "voided"],
     }
 
