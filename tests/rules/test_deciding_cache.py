@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from rules import deciding
 from rules.document import content_sha256
 from rules.engine import networks_held
+from rules.matching import CompiledRelease
 from tests.rules.documents import a_document, a_rule, asks
 
 
@@ -24,6 +29,38 @@ def compiled(i):
 def test_equal_content_is_compiled_once():
     assert compiled(0) is compiled(0)
     assert compiled(0) is not compiled(1)
+
+
+def test_what_many_ask_for_at_once_is_compiled_by_the_first(monkeypatch):
+    document, made = numbered(2), []
+    sha256 = content_sha256(document)
+
+    def slowly(document):
+        made.append(document)
+        time.sleep(0.1)
+        return CompiledRelease(document)
+
+    monkeypatch.setattr(deciding, "CompiledRelease", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: deciding.matcher_of(document, sha256), range(8)))
+    assert len(made) == 1
+    assert {id(one) for one in found} == {id(found[0])}
+
+
+def test_who_waits_for_a_compilation_that_fails_compiles_too(monkeypatch):
+    document, asked = numbered(3), []
+    sha256 = content_sha256(document)
+
+    def the_first_fails(document):
+        asked.append(document)
+        if len(asked) == 1:
+            raise MemoryError
+        return CompiledRelease(document)
+
+    monkeypatch.setattr(deciding, "CompiledRelease", the_first_fails)
+    with pytest.raises(MemoryError):
+        deciding.matcher_of(document, sha256)
+    assert deciding.matcher_of(document, sha256).fire("order", {"order.subtotal_minor": 900_000}) == (0,)
 
 
 def test_the_longest_unused_go_and_their_networks_with_them(monkeypatch):
