@@ -101,7 +101,11 @@ def fees_of(priced: dict[str, Any]) -> list[dict[str, Any]]:
     """The surcharges of a quote, each by the name of the rule that asks for it; of an order, where names are not kept."""
     names = {outcome["rule_id"]: outcome["rule_name"] for outcome in priced.get("outcomes", ())}
     return [
-        {"name": names.get(line.get("fee_rule_id")), "amount_minor": line["net_minor"]}
+        {
+            "rule_id": line.get("fee_rule_id"),
+            "name": names.get(line.get("fee_rule_id")),
+            "amount_minor": line["net_minor"],
+        }
         for line in priced["lines"]
         if line["kind"] == "fee"
     ]
