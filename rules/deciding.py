@@ -92,38 +92,6 @@ def _made(document: RuleSetDocument, content_sha256: str) -> CompiledRelease:
     return matcher
 
 
-def fire(self, grain: str, facts: Facts, stage: int | None = None) -> tuple[int, ...]:
-        """Positions of the enabled rules of the grain (and stage) whose condition holds, ascending."""
-
-    def first(self, grain: str, facts: Facts, may_act: Callable[[int], bool]) -> int | None:
-        """Of the enabled rules of the grain that hold and may act, the one heard first."""
-
-
-def reference_of(document: RuleSetDocument) -> ReferenceRules:
-    """The plain-Python evaluator of a document."""
-    return ReferenceRules(document.rules)
-
-
-def matcher_of(document: RuleSetDocument, content_sha256: str) -> CompiledRelease:
-    """The compiled release of a content, shared by everything in this process that has the same content.
-
-    The longest unused ones are let go; their networks are disposed of when nobody holds them any more.
-    """
-    with _matchers_lock:
-        matcher = _matchers.get(content_sha256)
-        if matcher is not None:
-            _matchers.move_to_end(content_sha256)
-            return matcher
-    compiled = CompiledRelease(document)
-    with _matchers_lock:
-        matcher = _matchers.setdefault(content_sha256, compiled)
-        dropped = [_matchers.popitem(last=False)[1] for _ in range(len(_matchers) - MATCHERS_KEPT)]
-    if dropped:
-        dropped.clear()
-        give_memory_back()
-    return matcher
-
-
 def fire(matcher: Matcher, grain: str, facts: Facts, stage: int | None = None) -> tuple[int, ...]:
     """Positions of the rules whose condition holds. Windows, coupons and traffic are asked by `eligible` afterwards."""
     return matcher.fire(grain, facts, stage)
