@@ -35,6 +35,7 @@ def pytest_configure() -> None:
     Every run of pytest closes the user's common root to other users. Where PostgreSQL runs as another user (it does when
     root runs the tests), the databases of all other runs died of it at their next checkpoint.
     """
+    os.environ.setdefault("ZHONGTAI_SECRET_KEY", "a secret of tests, as long as one has to be")
     if "PYTEST_DEBUG_TEMPROOT" in os.environ:  # set by hand, or inherited by a worker process of this run
         return
     root = os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="zhongtai-tests-")

@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from activities.webhooks.secret import secret_of
 from capabilities.kernel.database import Base, BusinessRow, SmallInt
 
 
@@ -37,8 +38,9 @@ class WebhookEndpoint(BusinessRow, Base):
     description: Mapped[str]
     event_types: Mapped[list[str]]
     """Types such as `order.confirmed`, groups such as `order.*`, or `*`."""
-    secret: Mapped[str]
-    previous_secret: Mapped[str | None]
+    seed: Mapped[str] = mapped_column("secret")
+    """What the secret is made of, beside the installation's own (see `secret`)."""
+    previous_seed: Mapped[str | None] = mapped_column("previous_secret")
     previous_secret_until: Mapped[datetime | None]
     status: Mapped[str]
     status_reason: Mapped[str | None]
@@ -48,6 +50,16 @@ class WebhookEndpoint(BusinessRow, Base):
     read_sequence: Mapped[int]
     created_by: Mapped[str]
     created_at: Mapped[datetime]
+
+    @property
+    def secret(self) -> str:
+        """What signs now, as the front-end knows it."""
+        return secret_of(self.id, self.seed)
+
+    @property
+    def previous_secret(self) -> str | None:
+        """What signed before the last rotation."""
+        return None if self.previous_seed is None else secret_of(self.id, self.previous_seed)
 
 
 class WebhookDelivery(BusinessRow, Base):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import random
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +20,7 @@ from activities.webhooks.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
+from activities.webhooks.secret import new_seed
 from capabilities.kernel.clock import now
 from capabilities.kernel.errors import InvalidError, MissingError, RefusedError
 from capabilities.kernel.ids import new_id
@@ -80,7 +79,7 @@ def add_endpoint(
     description: str = "",
     look_up: Resolve = resolve,
 ) -> WebhookEndpoint:
-    """Tell that URL of events from now on. The secret stands in the row, to be shown once."""
+    """Tell that URL of events from now on. Its secret is to be shown once."""
     target_of(url, allow_loopback=settings().demo, look_up=look_up)
     held = session.scalar(select(func.count()).where(WebhookEndpoint.business == business)) or 0
     if held >= MOST_ENDPOINTS:
@@ -101,7 +100,7 @@ def add_endpoint(
         url=url,
         description=description,
         event_types=_types(event_types),
-        secret=_new_secret(),
+        seed=new_seed(),
         status=EndpointStatus.ENABLED,
         read_transaction=place.transaction_id if place is not None else 0,
         read_sequence=place.sequence if place is not None else 0,
@@ -141,7 +140,7 @@ def change_endpoint(
 def rotate_secret(session: Session, business: str, endpoint_id: str) -> WebhookEndpoint:
     """A new secret; the one before signs beside it for a day."""
     endpoint = endpoint_of(session, business, endpoint_id, lock=True)
-    endpoint.previous_secret, endpoint.secret = endpoint.secret, _new_secret()
+    endpoint.previous_seed, endpoint.seed = endpoint.seed, new_seed()
     endpoint.previous_secret_until = now() + ROTATION
     session.flush()
     return endpoint
@@ -364,7 +363,3 @@ def _types(wanted: Sequence[str]) -> list[str]:
 def _is_type(one: str) -> bool:
     plain = one.removesuffix(".*")
     return one == "*" or (len(one) <= 80 and all(part.isidentifier() for part in plain.split(".")))
-
-
-def _new_secret() -> str:
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

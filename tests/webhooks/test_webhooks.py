@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -17,7 +17,7 @@ from activities.webhooks import queries, sending, service
 from activities.webhooks.addresses import target_of
 from activities.webhooks.models import WebhookDelivery, WebhookEndpoint
 from activities.webhooks.service import Outgoing, Sent
-from capabilities.kernel.errors import InvalidError, MissingError
+from capabilities.kernel.errors import InvalidError, MissingError, UnavailableError
 from capabilities.kernel.outbox import OutboxEvent, publish
 from capabilities.kernel.settings import settings
 from tests.webhooks.receiving import Receiver, receiving
@@ -97,10 +97,30 @@ def test_an_event_is_sent_signed_as_standard_webhooks_say(sessions: Sessions, re
         "/businesses/retail", "order.confirmed", "ord_1", {"of": "ord_1"},
     )  # fmt: skip
     assert datetime.fromisoformat(event["time"]) == written.occurred_at
+    with sessions() as session:
+        kept = session.execute(text("SELECT secret, previous_secret FROM webhook_endpoint")).one()
+    assert (secret[:6], kept.previous_secret) == ("whsec_", None)
+    assert secret.removeprefix("whsec_") not in kept.secret, "who reads the database can sign nothing"
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(body.replace(b"ord_1", b"ord_2"), headers)
     with pytest.raises(WebhookVerificationError):
         Webhook("whsec_" + "A" * 43 + "=").verify(body, headers)
+
+
+def test_a_secret_is_of_its_installation_and_one_that_was_kept_goes_on(
+    sessions: Sessions, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = endpoint(sessions, receiver.url)
+    here = made.secret
+    monkeypatch.setattr(settings(), "secret_key", "another installation's")
+    assert made.secret != here
+    monkeypatch.setattr(settings(), "secret_key", None)
+    with pytest.raises(UnavailableError, match="has none"):
+        made.secret  # noqa: B018
+    kept = "whsec_" + "A" * 43 + "="
+    with sessions.begin() as session:
+        session.execute(update(WebhookEndpoint).values(seed=kept))
+    assert the_endpoint(sessions).secret == kept
 
 
 def test_each_event_is_sent_once_and_only_to_its_own_business(sessions: Sessions, receiver: Receiver) -> None:
