@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from capabilities.kernel.errors import ConflictError, MissingError
+from capabilities.kernel.errors import ConflictError, MissingError, PlatformError
 from capabilities.kernel.identity import BusinessIdentity
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -59,13 +59,19 @@ class OutsideSteps(Generic[Request, Intent, Response]):
 
     `intend` returns None-free intents; `call` gets the intent and returns JSON-able `answer`; `record` must accept the
     same answer twice. `call` raising `UnavailableError` is retried; a time-out is an answer of its own ("unknown").
-    `again` marks an intent of an earlier attempt, which may have reached the other side before it broke off.
+    `again` marks an intent of an earlier attempt, which may have reached the other side before it broke off. `insist`
+    says what is wrong with an answer that was recorded but is not enough: the step is refused, and tried again it asks anew.
     """
 
     intend: Callable[[Session, StepContext, Request], Intent]
     call: Callable[[Intent], BaseModel]
     record: Callable[[Session, StepContext, Intent, Any], Response]
     again: Callable[[Intent], Intent] | None = None
+    insist: Callable[[Response], PlatformError | None] | None = None
+
+    def missing(self, response: Response) -> PlatformError | None:
+        """What keeps the step from being done although it was answered; None where the answer is enough."""
+        return None if self.insist is None else self.insist(response)
 
     def resumed(self, intent: Intent) -> Intent:
         """The intent of an earlier attempt, for another one."""

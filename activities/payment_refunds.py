@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from activities.catalogue import OutsideSteps, StepContext, outside_operation
 from activities.payment_requests import FindRefundRequest, RefundSharesRequest, RefundSharesResponse
+from capabilities.kernel.errors import PlatformError, RefusedError
 from capabilities.payment import intents
 from capabilities.payment.asking import Answer, Intent
 from capabilities.payment.reasons import told
@@ -50,6 +51,20 @@ def _record(session: Session, context: StepContext, intent: Intent, answer: Answ
     )
 
 
+def _not_whole(refund: RefundSharesResponse) -> PlatformError | None:
+    """What keeps the refund from being whole: each try asks the sources that refused once more."""
+    if refund.status == "succeeded":
+        return None
+    return RefusedError(
+        "payment.refund_incomplete",
+        refund.told or "It is not known yet whether all of the money was given back.",
+        mend="Have the step tried again: it asks only those who have not given back.",
+        refund_id=refund.refund_id,
+        amount_minor=refund.amount_minor,
+        given_minor=refund.given_minor,
+    )
+
+
 outside_operation(
     "payment.refund_shares",
     en="Give money back over the sources",
@@ -57,6 +72,14 @@ outside_operation(
     request=RefundSharesRequest,
     response=RefundSharesResponse,
     steps=OutsideSteps(_intend, intents.ask, _record, again=intents.resumed),
+)
+outside_operation(
+    "payment.refund_rest",
+    en="Give the rest back",
+    zh="补退余款",
+    request=RefundSharesRequest,
+    response=RefundSharesResponse,
+    steps=OutsideSteps(_intend, intents.ask, _record, again=intents.resumed, insist=_not_whole),
 )
 outside_operation(
     "payment.find_refund",

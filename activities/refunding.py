@@ -7,7 +7,8 @@ re-evaluates the discounts (`re_evaluate`) or takes back those whose threshold n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -18,16 +19,19 @@ from activities.pricing import price_cart
 from activities.stage_loop import options_of
 from capabilities.kernel.business import business_of
 from capabilities.kernel.clock import now
+from capabilities.kernel.errors import RefusedError, UnavailableError
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.marketing.contract import PROMOTIONS, Quote, QuoteLine
 from capabilities.marketing.queries import cart_of, find_quote
 from capabilities.payment.contract import Payment
 from capabilities.payment.queries import payments_of_order
+from capabilities.payment.schedule import DueStatus
+from capabilities.payment.schedule_queries import schedule_of
 from capabilities.payment.sharing import share_back
+from capabilities.settlement.service_holds import disputes_open
 from capabilities.transaction.after_sale import AfterReturn
 from capabilities.transaction.contract import (
     Order,
-    Refund,
     RefundAdjustment,
     RefundKind,
     RefundLine,
@@ -37,7 +41,7 @@ from capabilities.transaction.contract import (
 )
 from capabilities.transaction.extensions import begins_on
 from capabilities.transaction.queries import refunds_of
-from capabilities.transaction.refund_queries import GONE
+from capabilities.transaction.refund_queries import UNDER_WAY
 from capabilities.transaction.refundable import kept_lines, preview_sha256, require_refundable
 from capabilities.transaction.refunding import (
     GOODS,
@@ -71,6 +75,7 @@ def preview_refund(
         if after_return != "keep" and quote is not None:
             repriced = _repriced(session, quote, kept, units, by_todays_rules=by_todays_rules)
         lines = refund_units(kept, units, prices_include_tax=inclusive, after_return=after_return, repriced=repriced)
+    _require_decided(session, order, lines)
     total = sum(line.total_minor for line in lines)
     preview = _with_money(session, order, request, kept, lines, total, (fee_bps, fee_minor))
     preview = preview.model_copy(update={"after_return": after_return})
@@ -89,11 +94,14 @@ def _with_money(
     refundable = kept_total(kept, prices_include_tax=order.prices_include_tax)
     payments = payments_of_order(session, order.id)
     is_taken = request.kind is RefundKind.CHARGEBACK
-    unpaid = 0 if is_taken else min(total, _owed(payments, refunds_of(session, order.id), refundable))
+    standing = _standing(session, order)
+    unpaid = 0 if is_taken else min(total, standing.owed)
     fee_bps, fee_minor = fee
     # the fee is kept of what would go back, and is never more than that
     kept_fee = 0 if is_taken else min(total - unpaid, fee_minor + (2 * total * fee_bps + WHOLE_BPS) // (2 * WHOLE_BPS))
     due = total - unpaid - kept_fee
+    if not is_taken:
+        _require_there(order, request, standing, unpaid, due, refundable)
     return RefundPreview(
         order_id=order.id,
         number=order.number,
@@ -110,18 +118,62 @@ def _with_money(
     )
 
 
-def _owed(payments: Iterable[Payment], refunds: Iterable[Refund], kept_minor: int) -> int:
-    """What of the kept goods the buyer has not paid, such as a later instalment: a refund takes it off first."""
-    paid = sum(
-        found.amounts.charged_minor + found.amounts.refunded_minor + found.amounts.refund_pending_minor
-        for found in payments
-    )
-    gone = sum(
-        refund.total_minor - refund.unpaid_minor
-        for refund in refunds
-        if refund.status not in GONE and refund.kind is not RefundKind.CHARGEBACK
-    )
-    return max(0, kept_minor - (paid - gone))
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What of an order the buyer has not paid, what of that is not being collected just now, and what a bank holds."""
+
+    owed: int
+    open: int
+    held: int
+
+
+def _standing(session: Session, order: Order) -> _Standing:
+    """Refunds that are under way have taken their part of what is owed already."""
+    dues = schedule_of(session, order.id)
+    going = sum(found.unpaid_minor for found in refunds_of(session, order.id) if found.status in UNDER_WAY)
+    of_status = Counter[DueStatus]()
+    for due in dues:
+        of_status[due.status] += due.amount_minor
+    owed = of_status[DueStatus.OPEN] + of_status[DueStatus.COLLECTING]
+    held = sum(dispute.amount_minor or order.total_minor for dispute in disputes_open(session, order.id))
+    return _Standing(owed=max(0, owed - going), open=max(0, of_status[DueStatus.OPEN] - going), held=held)
+
+
+def _require_there(order: Order, request: RefundRequest, standing: _Standing, unpaid: int, due: int, kept: int) -> None:
+    """What the buyer never paid is taken off what is open; what a bank holds is not given back as well."""
+    if unpaid > standing.open:
+        raise UnavailableError(
+            "payment.due_collecting",
+            "A part of what is due later is being collected right now.",
+            mend="Try again in a moment.",
+        )
+    if due > 0 and request.destination == "wallet" and order.buyer_id is None:
+        raise RefusedError(
+            "transaction.wallet_unknown",
+            "A guest has no wallet to give the money back to.",
+            mend="Give it back to what it was paid from.",
+            field="destination",
+        )
+    there = max(0, kept - standing.owed - standing.held)
+    if due > there:
+        raise refused_too_much(due, there)
+
+
+def _require_decided(session: Session, order: Order, lines: tuple[RefundLine, ...]) -> None:
+    """The last units of a line go back only when no other refund that moves its amounts alone may still come to nothing.
+
+    Otherwise what that one had moved would be kept of a line of which nothing is left to be returned.
+    """
+    last = {line.line_id for line in lines if line.units and line.units_before + line.units == line.quantity}
+    for found in refunds_of(session, order.id) if last else ():
+        moved = {line.line_id for line in found.lines if not line.units}
+        if found.status in UNDER_WAY and moved & last:
+            raise UnavailableError(
+                "transaction.refund_under_way",
+                f"Refund {found.number} is under way and changes what is kept of the same lines.",
+                mend="Decide it first, or wait until it is through; then try again.",
+                refund_id=found.id,
+            )
 
 
 def _sources(payments: tuple[Payment, ...], due_minor: int) -> tuple[SourceShare, ...]:

@@ -13,6 +13,7 @@ from activities.refunding import days_since, days_until_start, preview_refund, z
 from capabilities.kernel.errors import ConflictError
 from capabilities.kernel.ids import derived_id
 from capabilities.kernel.outbox import publish
+from capabilities.payment.refunds import shares_of_refund
 from capabilities.settlement.queries_payout import transfers_of_order
 from capabilities.transaction import refunds
 from capabilities.transaction.acts import lock_order
@@ -207,9 +208,22 @@ def fail_refund(session: Session, context: StepContext, request: DecideRefund) -
     known = refund_of(session, request.refund_id)
     if known.status in GONE:
         return _standing(known)
+    _require_nothing_given(session, known)
     reason = request.reason or _why_it_ended(session, context.run_id)
     actor = request.actor or context.actor
     return _told(session, context, refunds.fail_refund(session, request.refund_id, actor=actor, reason=reason))
+
+
+def _require_nothing_given(session: Session, refund: Refund) -> None:
+    given = [share for share in shares_of_refund(session, refund.id) if share.status != "failed"]
+    if given:
+        raise ConflictError(
+            "transaction.refund_given",
+            f"Money of refund {refund.number} was given back, or may have been, so it cannot fail.",
+            mend="Give the rest back too.",
+            refund_id=refund.id,
+            amount_minor=sum(share.amount_minor for share in given),
+        )
 
 
 @operation("transaction.complete_refund", en="Complete the refund", zh="完成退款")

@@ -40,9 +40,11 @@ from capabilities.payment.reasons import told
 from capabilities.payment.schedule import Due, DueStatus, DueWhen, dues_of, terms_of
 from capabilities.payment.schedule_queries import dues_claimed, owed_of, owed_of_order, total_of
 from capabilities.payment.service import Origin, lock_payments
+from capabilities.transaction.acts import lock_order
 from capabilities.transaction.contract import CheckoutRequest, Order
 from capabilities.transaction.extensions import begins_on
-from capabilities.transaction.queries import order_of
+from capabilities.transaction.queries import order_of, refunds_of
+from capabilities.transaction.refund_queries import UNDER_WAY
 
 
 class Part(BaseModel):
@@ -234,7 +236,20 @@ def start_schedule(session: Session, context: StepContext, request: StartRequest
 
 @operation("payment.claim_dues", en="Take dues for collecting", zh="锁定待收款项")
 def claim_dues(session: Session, context: StepContext, request: CollectDuesRequest) -> Claimed:
-    """Take the named dues, or all that are open (what a courier takes: those due on delivery)."""
+    """Take the named dues, or all that are open (what a courier takes: those due on delivery).
+
+    Refused while a refund that takes off what is due is under way: the order is locked, as for opening one.
+    """
+    lock_order(session, request.order_id)
+    going = [found for found in refunds_of(session, request.order_id) if found.status in UNDER_WAY]
+    if any(found.unpaid_minor for found in going):
+        raise ConflictError(
+            "payment.due_refunding",
+            "A refund of the order takes off what is due, and is not through yet.",
+            mend="Collect what is left when the refund is through.",
+            order_id=request.order_id,
+            refunds=[found.number for found in going],
+        )
     dues = service.claim_dues(
         session,
         request.order_id,

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import NondeterminismError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.language.definition import Approval, SubProcess, UndoAll, Wait
+    from workflows.language.definition import Approval, Call, SubProcess, UndoAll, Wait
     from workflows.messages import (
         ADVANCE,
         ANSWER,
@@ -135,6 +135,17 @@ class Process(Patient):
             raise ApplicationError("Say what to use instead.", type="process.change_missing")
         if not repair.reason.strip() or not repair.actor:
             raise ApplicationError("A repair says who and why.", type="process.reason_missing")
+        step = self._plan().step_named(self._stuck.step)
+        if isinstance(step, Call) and step.parks and repair.kind is RepairKind.UNDO:
+            raise ApplicationError(
+                "What was done before this step stays done, so the process cannot stop here. Have it tried again.",
+                type="process.undo_refused",
+            )
+        if isinstance(step, Call) and step.insists and repair.kind is RepairKind.SKIP:
+            raise ApplicationError(
+                "Without this step money would be lost, so it cannot be skipped. Have it tried again.",
+                type="process.skip_refused",
+            )
 
     # --- the walk
 

@@ -25,6 +25,8 @@ from workflows.stepping import REFUSED, Order, Refusal, as_json, context_of, err
 
 Stands = Callable[[dict[str, Any]], dict[str, Any] | None]
 AfterRecord = Callable[[Session], None]
+ASK_ANEW: dict[str, Any] = {}
+"""In place of an intent that was answered, but not well enough: the next attempt makes a new one."""
 
 
 def call_outside(
@@ -70,10 +72,19 @@ def call_outside(
         raise Refusal(order, error_of(error)) from error
     with transaction() as session:
         # no lock and no look: `record` takes the same answer twice, and a row that is final already rolls this back
-        response = as_json(steps.record(session, context_of(run, order), intent, answer))
-        row = row_of(run, order, StepStatus.DONE, started_at, response=response, ended_at=moment())
-        _close(session, run, turn, row, stands(response), after_record)
-    return response
+        recorded = steps.record(session, context_of(run, order), intent, answer)
+        response, missing = as_json(recorded), steps.missing(recorded)
+        if missing is None:
+            row = row_of(run, order, StepStatus.DONE, started_at, response=response, ended_at=moment())
+            _close(session, run, turn, row, stands(response), after_record)
+        else:
+            row = row_of(run, order, StepStatus.STARTED, started_at, intent=ASK_ANEW)
+            journal.write_steps(session, run_id=run.run_id, business=run.business, rows=[row])
+    if missing is None:
+        return response
+    if order.parks or missing.kind is ErrorKind.UNAVAILABLE:
+        raise missing
+    raise Refusal(order, error_of(missing))
 
 
 def refused_before(order: Order, error: dict[str, Any]) -> Refusal:
@@ -108,7 +119,7 @@ def _intent(
     started_at: str,
 ) -> BaseModel:
     """The intent of an earlier attempt, else a new one, written with the undo."""
-    if before is not None and before.intent is not None:
+    if before is not None and before.intent:
         stored = _intent_type(order.operation).model_validate(before.intent)
         resumed: BaseModel = _outside_steps(order.operation).resumed(stored)
         return resumed

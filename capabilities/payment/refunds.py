@@ -101,6 +101,12 @@ def refund_of_shares(session: Session, refund_id: str) -> RefundOfShares:
     )
 
 
+def shares_of_refund(session: Session, refund_id: str) -> tuple[SourceShare, ...]:
+    """How each source of a refund stands; empty where nothing was asked of any."""
+    is_asked = session.scalar(select(RefundShareRow.order_id).where(RefundShareRow.refund_id == refund_id).limit(1))
+    return () if is_asked is None else refund_of_shares(session, refund_id).shares
+
+
 def shares_of_payment(payment: Payment, amount_minor: int) -> SourceShare:
     """A share that is not asked for yet: for previews."""
     return SourceShare(

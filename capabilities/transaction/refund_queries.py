@@ -29,6 +29,9 @@ from capabilities.transaction.paging import page_size
 GONE = ("refused", "failed", "reversed")
 """Statuses of refunds that take nothing off an order: what they had reserved is free again."""
 
+UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.APPROVED, RefundStatus.PROCESSING)
+"""Statuses of refunds that are not through: what they give and take off is promised, not done."""
+
 
 class RefundChange(Contract):
     """One step of a refund's life, and who took it."""

@@ -156,7 +156,8 @@ def reverse_refund(session: Session, refund_id: str, *, actor: str, reason: str)
 def _free(session: Session, refund_id: str, to: RefundStatus, actor: str, reason: str) -> tuple[Refund, bool]:
     """End a refund that gives nothing. Units it had cancelled are open again, unless the order went on without them."""
     order = lock_order(session, refund_of(session, refund_id).order_id)
-    done, is_new = _move(session, refund_id, to, actor, reason)
+    decided = {"decided_by": actor, "decided_at": now()} if to is REFUSED else {}
+    done, is_new = _move(session, refund_id, to, actor, reason, **decided)
     if not is_new:
         return done, False
     rows = session.scalars(

@@ -177,23 +177,6 @@ async def test_when_a_later_step_fails_the_money_stays_given_and_the_run_waits_f
     sound(shop)
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_undo_and_stop_takes_back_no_refund_whose_money_is_gone(
-    shop: Sessions, client: Client, worker: None
-) -> None:
-    policy(shop, {"kind": "auto"})
-    order = await delivered(shop, client)
-    begun = begin_process(shop, "refund", goodwill(order))
-    with broken("account.post_refund"):
-        await starting.start_process(client, begun)
-        await until(shop, begun.run_id, "stuck")
-        await starting.repair(client, begun.run_id, repaired_by(RepairKind.UNDO))
-        await until(shop, begun.run_id, "ended")
-    with shop() as session:
-        (refund,) = refunds_of(session, order.id)
-    assert refund.status is RefundStatus.PROCESSING
-
-
 # --- cancellations
 
 

@@ -36,7 +36,8 @@ class Undo:
 class Call:
     """Run an operation of the catalogue. `because` says why a step that changes something needs no undo.
 
-    `parks`: a refusal is no end; the run is parked there until a person mends it, because what was done stays done.
+    `parks`: a refusal is no end; the run is parked there until a person mends it, because what was done stays done, and
+    therefore nobody undoes it there. `insists`: money would be lost if it were not done, so it cannot be skipped either.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Call:
     because: str | None = None
     when: Condition | None = None
     parks: bool = False
+    insists: bool = False
 
 
 @dataclass(frozen=True, slots=True)

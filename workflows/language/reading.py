@@ -177,10 +177,13 @@ def _step(body: Any, at: str, names: set[str], depth: int) -> Step:
 def _call(name: str, place: _Place) -> Step:
     place.only("call", "with", "undo", "because", "when", "refused")
     undo, because = _undone_by(place)
-    if place.body.get("refused", "park") != "park":
-        raise unreadable("what a step refuses ends the run, unless `refused` says `park`.", f"{place.at}.refused")
-    parks = "refused" in place.body
-    return Call(name, place.dotted("call"), place.binding("with"), undo, because, place.condition(), parks)
+    refused = place.body.get("refused")
+    if refused not in (None, "park", "insist"):
+        raise unreadable(
+            "what a step refuses ends the run, unless `refused` says `park` or `insist`.", f"{place.at}.refused"
+        )
+    parks, insists = refused is not None, refused == "insist"
+    return Call(name, place.dotted("call"), place.binding("with"), undo, because, place.condition(), parks, insists)
 
 
 def _sub_process(name: str, place: _Place) -> Step:
