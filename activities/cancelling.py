@@ -6,8 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from activities.catalogue import StepContext, operation
+from capabilities.kernel.errors import RefusedError
 from capabilities.transaction.contract import OrderStatus, RefundKind, RefundRequest, UnitsOfLine
 from capabilities.transaction.queries import order_of
+from capabilities.transaction.refundable import refunded_as
 from capabilities.transaction.unit_queries import units_of
 
 
@@ -50,3 +52,31 @@ def due_for_cancelled(session: Session, context: StepContext, request: Cancelled
         reason=request.reason,
     )
     return DueForCancelled(is_due=is_due, status=order.status, request=asked)
+
+
+class RefundedCancellation(StepType):
+    """All cancelled pieces of the lines were given back."""
+
+    is_refunded: bool
+
+
+@operation("transaction.require_refunded", en="Insist on the refund", zh="确认取消已退款", changes=False)
+def require_refunded(session: Session, context: StepContext, request: CancelledRequest) -> RefundedCancellation:  # noqa: ARG001
+    """Refuses while the money of cancelled pieces was not given back, however it came to that."""
+    order = order_of(session, request.order_id)
+    given = refunded_as(session, order.id, RefundKind.CANCELLATION)
+    named = {line.line_id for line in request.lines}
+    owed = [
+        line.line_id
+        for line in units_of(session, order.id)
+        if line.line_id in named and line.cancelled > given.get(line.line_id, 0)
+    ]
+    if owed:
+        raise RefusedError(
+            "transaction.cancellation_unpaid",
+            f"Pieces of order {order.number} are cancelled, and what was paid for them was not given back.",
+            mend="Refund the cancelled pieces, then have this step tried again; skip it only where nothing is to be given.",
+            order_id=order.id,
+            lines=owed,
+        )
+    return RefundedCancellation(is_refunded=True)
