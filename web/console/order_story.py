@@ -134,12 +134,15 @@ def _booking(visit: Visit, moves: list[MoneyMove], names: Mapping[str, str], sel
         for move in moves
     )
     first = moves[0]
+    what = told(first.reason, language, sellers)
+    if len(moves) > 1:
+        what = words(visit, N_("%(first)s, and %(num)s more"), first=what, num=len(moves) - 1)
     return StoryLine(
         at=first.created_at,
         source="ledger",
         badge="transfer",
         state=first.phase.value,
-        what=told(first.reason, language, sellers),
+        what=what,
         about="",
         href=None,
         actor=names.get(first.actor, ""),
