@@ -85,8 +85,7 @@ def post_statement(session: Session, context: StepContext, request: StatementReq
     requests = []
     if request.fees_minor:
         requests.append(cause.transfer(f"{of}.fees", request.fees_minor))
-    if request.credited_minor:
-        requests.append(cause.transfer(f"{of}.credited", request.credited_minor))
+    requests += cause.other_way(f"{of}.credited", f"{of}.collected", request.credited_minor)
     requests += cause.other_way(f"{of}.missing", f"{of}.surplus", request.difference_minor)
     return made_by(post_transfers(session, requests, origin=origin_of(context)) if requests else ())
 

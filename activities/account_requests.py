@@ -71,7 +71,7 @@ class InstalmentRequest(Part):
 
 
 class StatementRequest(Part):
-    """What a provider's (or courier's) statement settles: fees it kept, and what the bank was credited.
+    """What a provider's (or courier's) statement settles: fees it kept, and what the bank was credited (below 0: debited).
 
     `difference_minor` is what an operator writes off (below 0: more came than was known).
     """
@@ -81,7 +81,7 @@ class StatementRequest(Part):
     currency: Currency
     source: Literal["provider", "courier"] = "provider"
     fees_minor: AmountOrNone = 0
-    credited_minor: AmountOrNone = 0
+    credited_minor: int = 0
     difference_minor: int = 0
 
 

@@ -18,7 +18,8 @@ from activities.settlement_requests import (
     TakeRequest,
 )
 from capabilities.kernel.ids import derived_id
-from capabilities.payment.acts import acts_of_provider
+from capabilities.payment.acts import KnownAct, acts_of_provider
+from capabilities.payment.extensions import provider_fee
 from capabilities.settlement import service_reconciliation as service
 from capabilities.settlement.contract import ImportFile, ReconRow, ResolveMistake, Side, StandingRow
 from capabilities.settlement.queries_reconciliation import newest_platform_row, open_keys, recon_counts
@@ -54,6 +55,7 @@ def reconcile(session: Session, context: StepContext, request: ReconcileRequest)
             key=f"act:{act.kind}:{act.reference}",
             kind=act.kind,
             amount_minor=act.amount_minor,
+            fee_minor=_expected_fee(context, request.provider, act),
             currency=act.currency,
             status=act.status,
             occurred_at=act.occurred_at,
@@ -71,6 +73,14 @@ def reconcile(session: Session, context: StepContext, request: ReconcileRequest)
         moved=done.moved,
         credited=done.credited,
     )
+
+
+def _expected_fee(context: StepContext, provider: str, act: KnownAct) -> int | None:
+    """What the provider is to take for an act that is done; None where its schedule is not known here."""
+    if act.status != "succeeded":
+        return None
+    expected = provider_fee.for_identity(context.identity)
+    return expected(provider, act.kind, abs(act.amount_minor), act.currency)
 
 
 @operation("settlement.take_mistake", en="Take a mistake", zh="领取差错")

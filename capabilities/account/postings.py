@@ -145,10 +145,26 @@ POSTINGS: Mapping[str, Posting] = _table(
     # statements of providers and couriers
     ("statement.fees", "statement", K.PROVIDER_FEES, K.PROVIDER_CLEARING, "provider's fees", "支付通道手续费"),
     ("statement.credited", "statement", K.BANK, K.PROVIDER_CLEARING, "provider's payout to the bank", "通道结算到账"),
+    (
+        "statement.collected",
+        "statement",
+        K.PROVIDER_CLEARING,
+        K.BANK,
+        "collected by the provider from the bank",
+        "支付通道从银行扣收",
+    ),
     ("statement.missing", "statement", K.WRITE_OFFS, K.PROVIDER_CLEARING, "difference written off", "差额核销"),
     ("statement.surplus", "statement", K.PROVIDER_CLEARING, K.WRITE_OFFS, "surplus taken in", "溢额入账"),
     ("courier.fees", "statement", K.PROVIDER_FEES, K.COURIER_CLEARING, "courier's fees", "代收手续费"),
     ("courier.credited", "statement", K.BANK, K.COURIER_CLEARING, "courier's payout to the bank", "代收货款到账"),
+    (
+        "courier.collected",
+        "statement",
+        K.COURIER_CLEARING,
+        K.BANK,
+        "collected by the courier from the bank",
+        "代收方从银行扣收",
+    ),
     ("courier.missing", "statement", K.WRITE_OFFS, K.COURIER_CLEARING, "difference written off", "差额核销"),
     ("courier.surplus", "statement", K.COURIER_CLEARING, K.WRITE_OFFS, "surplus taken in", "溢额入账"),
     # gift cards and wallets

@@ -9,6 +9,7 @@ from capabilities.kernel.extension import ExtensionPoint
 from capabilities.payment.providers import stripe
 from capabilities.payment.providers.protocol import Provider
 from capabilities.payment.providers.simulator import NAME, Simulator, is_simulated
+from capabilities.payment.providers.simulator_statement import fee_of
 
 _PROVIDERS: dict[str, Provider] = {NAME: Simulator(), stripe.NAME: stripe.Stripe()}
 _TAKES: dict[str, Callable[[str], bool]] = {NAME: is_simulated, stripe.NAME: stripe.takes}
@@ -28,6 +29,14 @@ def _route(method: str) -> str:
     )
 
 
+def _as_published(provider: str, kind: str, amount_minor: int, currency: str) -> int | None:
+    """The simulator's schedule of fees; what others take is not known here, and their statements are believed."""
+    del currency
+    return fee_of(kind, amount_minor) if provider == NAME else None
+
+
+provider_fee: ExtensionPoint[[str, str, int, str], int | None] = ExtensionPoint("payment.provider_fee", _as_published)
+"""What a provider is to take for an act (charge, refund, chargeback …) of so much; None: not known, so not compared."""
 provider_of_method = ExtensionPoint("payment.provider_of_method", _route)
 
 

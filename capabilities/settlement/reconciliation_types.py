@@ -68,12 +68,12 @@ class Verdict(Contract):
 
 
 class Credited(Contract):
-    """A payout of the provider that the bank has credited: what came, and what the provider kept as fees."""
+    """A payout of the provider that is at the bank: what came (below 0: what it took), and what it kept as fees."""
 
     statement_id: str
     currency: Currency
     fees_minor: int = Field(ge=0)
-    credited_minor: int = Field(ge=0)
+    credited_minor: int
 
 
 class Reconciled(Contract):
@@ -147,7 +147,7 @@ class StandingRow(Contract):
 
 
 class ReconFilters(Contract):
-    """What a list of rows is narrowed to; `is_open` keeps mistakes nobody has resolved."""
+    """What a list of rows is narrowed to; `is_open` keeps mistakes nobody has resolved, of a pair of rows one."""
 
     business: str
     provider: str | None = None

@@ -206,11 +206,11 @@ def _settle(session: Session, business: str, provider: str, sides: tuple[str, ..
 
 
 def _credited(session: Session, business: str, provider: str, moved: Sequence[ReconRowRow]) -> tuple[Credited, ...]:
-    """Of the rows that moved, the provider's payouts that are at the bank now. Where money left us, people book it."""
+    """Of the rows that moved, the provider's payouts that are at the bank now; below 0 where it took money from us."""
     found = [
         row
         for row in moved
-        if row.side == Side.PROVIDER_PAYOUT.value and row.standing == Standing.MATCHED.value and row.amount_minor > 0
+        if row.side == Side.PROVIDER_PAYOUT.value and row.standing == Standing.MATCHED.value and row.amount_minor != 0
     ]
     if not found:
         return ()

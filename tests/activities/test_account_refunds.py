@@ -231,6 +231,9 @@ def test_reserves_statements_and_corrections_by_hand(session: Session) -> None:
     made = run(session, "account.post_statement", **of, statement_id="a", difference_minor=30)
     run(session, "account.post_statement", **of, statement_id="b", difference_minor=-10)
     assert run(session, "account.post_statement", **of, statement_id="c").transfer_ids == ()
+    run(session, "account.post_statement", **of, statement_id="d", credited_minor=-40)
+    assert (balances(session)["bank"], balances(session)["provider_clearing"]) == (-40, 269_80 + 40)
+    run(session, "account.post_statement", **of, statement_id="e", credited_minor=40)
     assert (balances(session)["write_offs"], balances(session)["provider_clearing"]) == (20, 269_80)
     run(session, "account.correct", transfer_ids=made.transfer_ids, reason="it came after all")
     assert balances(session)["write_offs"] == -10

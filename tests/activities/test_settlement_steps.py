@@ -13,6 +13,7 @@ from activities.catalogue import StepContext, find_operation
 from capabilities.kernel.clock import now
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.payment.contract import PaymentEventKind, ProviderStatementLine
+from capabilities.payment.extensions import provider_fee
 from capabilities.payment.models import PaymentEventRow, PaymentRow
 from capabilities.payment.statements import statement_csv
 from capabilities.settlement.banks.simulator import SimulatedBank
@@ -226,6 +227,26 @@ def an_act(session: Session, reference: str, kind: PaymentEventKind, amount: int
         )
     )
     session.flush()
+
+
+@pytest.mark.parametrize(("fee", "mistake"), [(60, None), (61, "fee")])
+def test_a_fee_that_is_not_the_providers_schedule_is_a_mistake(session: Session, fee: int, mistake: str | None) -> None:
+    a_business(session)
+    for kind in (PaymentEventKind.CHARGE_REQUEST, PaymentEventKind.CHARGE_SUCCESS):
+        an_act(session, "cap_1", kind, 100_00)
+    head = "reference,kind,currency,gross_minor,fee_minor,occurred_at,bank_reference"
+    content = f"{head}\ncap_1,charge,CNY,10000,{fee},{now().isoformat()},p1"
+    step(session, "settlement.import_statement", kind="provider", content=content)
+    step(session, "settlement.reconcile")
+    (charge,) = rows_page(session, ReconFilters(business="retail", sides=(Side.PLATFORM,))).rows
+    assert (charge.row.fee_minor, charge.mistake, charge.difference_minor) == (60, mistake, 60 - fee)
+
+
+def test_where_a_providers_schedule_is_not_known_its_statement_is_believed() -> None:
+    expected = provider_fee.for_identity(BusinessIdentity("retail"))
+    assert expected("simulator", "charge", 100_00, "CNY") == 60
+    assert expected("simulator", "chargeback", 100_00, "CNY") == 15_00
+    assert expected("stripe", "charge", 100_00, "CNY") is None
 
 
 def test_our_acts_are_compared_with_the_statement_and_an_accepted_difference_is_a_loss(session: Session) -> None:

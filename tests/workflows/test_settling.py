@@ -11,6 +11,7 @@ from temporalio.client import Client
 from capabilities.account.contract import AccountKind, AccountRef
 from capabilities.account.queries import balance_of
 from capabilities.payment.acts import acts_of_provider
+from capabilities.payment.providers.simulator_statement import fee_of
 from capabilities.settlement.banks.simulator import SimulatedBank
 from capabilities.settlement.contract import PayoutStatus, SellerBalance
 from capabilities.settlement.extensions import register_bank
@@ -85,11 +86,12 @@ async def test_what_is_due_is_approved_by_another_person_paid_and_reconciled(
 
     with shop() as session:
         (act,) = acts_of_provider(session, "retail", "simulator", since=None)
+    fee = fee_of("charge", act.amount_minor)
     provider = (
         "reference,kind,currency,gross_minor,fee_minor,occurred_at,bank_reference\n"
-        f"{act.reference},charge,{act.currency},{act.amount_minor},25,{act.occurred_at.isoformat()},p1\n"
+        f"{act.reference},charge,{act.currency},{act.amount_minor},{fee},{act.occurred_at.isoformat()},p1\n"
     )
-    bank = f"reference,amount_minor,currency,date\np1,{act.amount_minor - 25},{act.currency},{act.occurred_at.isoformat()}\n"
+    bank = f"reference,amount_minor,currency,date\np1,{act.amount_minor - fee},{act.currency},{act.occurred_at.isoformat()}\n"
     for kind, content in (("provider", provider), ("bank", bank)):
         begun = begin_process(shop, "import_statement", {"kind": kind, "content": content})
         assert (await answered(client, begun))[0] == 200

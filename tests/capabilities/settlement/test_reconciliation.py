@@ -224,6 +224,15 @@ def test_the_net_of_a_payout_is_compared_with_the_banks_credit(session, bank, ex
     assert (payout.row.amount_minor, payout.standing, payout.mistake, payout.difference_minor) == (98, *expected)
 
 
+def test_what_a_provider_takes_from_our_bank_is_booked_too(session):
+    taken_in(session, "provider", f"{HEAD}\nr1,refund,CNY,-100,0,-100,2026-03-01,p1\n")
+    taken_in(session, "bank", f"{BANK_HEAD}\np1,-100,CNY,2026-03-02\nfar,1,CNY,2026-03-20")
+
+    done = reconcile(session, "retail", "sim", [an_act("r1", "refund", -100, START)])
+
+    assert [(one.credited_minor, one.fees_minor) for one in done.credited] == [(-100, 0)]
+
+
 def test_a_later_file_resolves_what_was_parked(session):
     act = an_act("r1", "charge", 100, days(1))
     taken_in(session, "provider", f"{HEAD}\nr0,charge,CNY,5,0,5,2026-03-01,p0\n")
@@ -247,7 +256,10 @@ def test_an_unreadable_statement_is_refused_with_the_lines_and_nothing_is_taken_
 
     assert caught.value.details["lines"] == [
         {"line": 2, "message": "'x' is not a whole number."},
-        {"line": 3, "message": "there is no kind 'sale'; known are charge, chargeback, refund, refund_reversal."},
+        {
+            "line": 3,
+            "message": "there is no kind 'sale'; known are charge, chargeback, chargeback_reversal, refund, refund_reversal.",
+        },
         {"line": 4, "message": "the net of 5 is not 5 less the fee of 1."},
     ]
     assert files_page(session, "retail").files == ()
