@@ -125,7 +125,9 @@ TAXED = Statement(
 
 
 def _priced_again(session: Session) -> Iterator[str | None]:
-    found = session.execute(text("SELECT number, quote_id FROM sales_order WHERE origin <> 'import' ORDER BY id")).all()
+    # a draft binds nobody: its quote is kept when a run places it
+    placed = "SELECT number, quote_id FROM sales_order WHERE origin <> 'import' AND run_id <> '' ORDER BY id"
+    found = session.execute(text(placed)).all()
     for number, quote_id in found:
         try:
             same = is_reproduced(session, quote_id)
