@@ -10,17 +10,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from capabilities.kernel.errors import InvalidError, RefusedError
 from capabilities.kernel.money import Money
 from capabilities.marketing.contract import FeeTier
 from capabilities.marketing.pricing import split
 from capabilities.marketing.pricing.tier_effects import tier_amount
+from capabilities.marketing.slots import fresh, gathered, slots_for
 from capabilities.payment.contract import PaymentAmounts, PaymentEvent, PaymentEventKind
 from capabilities.payment.fold import amounts
+from capabilities.payment.sharing import share_back
 from capabilities.settlement.commission import commission_of
 from capabilities.settlement.contract import CommissionRate
 from zhongtai.cases.expecting import Compared
 from zhongtai.cases.spot import Spot
 
+REFUSED = "refused"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -139,10 +143,48 @@ def _commission(found: Mapping[str, Spot], currency: str) -> Iterator[Compared]:
         yield _money("left", wanted["left"], base - commission, currency)
 
 
+def _refund(found: Mapping[str, Spot], currency: str) -> Iterator[Compared]:
+    """`captured` of each source; `asked` one after the other; `expect` what each source gives back, or `refused`."""
+    left = [item.money(currency) for item in found["captured"].items()]
+    for asked, wanted in zip(found["asked"].items(), found["expect"].items(), strict=True):
+        amount = asked.money(currency)
+        try:
+            parts = share_back(amount, left)
+        except (InvalidError, RefusedError):
+            answer = REFUSED
+        else:
+            left = [before - part for before, part in zip(left, parts, strict=True)]
+            answer = " + ".join(Money(part, currency).decimal() for part in parts)
+        yield Compared(f"refund of {asked.text()}", wanted.line, _sum(wanted, currency), answer)
+
+
+def _budget(found: Mapping[str, Spot], currency: str) -> Iterator[Compared]:
+    """A budget of `most`, in as many slots as it would have; `asked` one after the other; `expect` `taken` or `refused`."""
+    most = found["most"].money(currency)
+    budget = fresh(most, slots_for("spend", most))
+    for number, (asked, wanted) in enumerate(zip(found["asked"].items(), found["expect"].items(), strict=True)):
+        after = gathered(budget, asked.money(currency), number % len(budget.slots))
+        budget = budget if after is None else after
+        expected = wanted.choice(["taken", REFUSED])
+        yield Compared(f"spend of {asked.text()}", wanted.line, expected, REFUSED if after is None else "taken")
+    yield _money("used", found["used"], budget.used, currency)
+
+
+def _sum(wanted: Spot, currency: str) -> str:
+    """Amounts joined by `+`, or `refused`, as they are compared."""
+    parts = [part.strip() for part in wanted.text().split("+")]
+    if parts == [REFUSED]:
+        return REFUSED
+    spots = [Spot(part, wanted.file, wanted.line, wanted.field) for part in parts]
+    return " + ".join(Money(spot.money(currency), currency).decimal() for spot in spots)
+
+
 FIGURE_KINDS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "tiers": (("tiers", "mode", "package", "first_free", "expect"), _tiers),
     "split": (("amount", "weights", "remainder", "expect"), _split),
     "payment": (("events", "expect"), _payment),
     "commission": (("rate", "per_unit", "floor", "cap", "base", "quantity", "expect"), _commission),
+    "refund": (("captured", "asked", "expect"), _refund),
+    "budget": (("most", "asked", "expect", "used"), _budget),
 }
 """Kinds of cases, with the fields of a case and what reads them."""
