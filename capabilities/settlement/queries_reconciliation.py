@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Select, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, case, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.cursor import read_cursor, read_moment, write_cursor
 from capabilities.kernel.errors import MissingError
 from capabilities.settlement.contract import (
+    Mistake,
     ReconCounts,
     ReconFile,
     ReconFilePage,
@@ -100,16 +101,10 @@ def recon_counts(
             counts[standing] = count
         else:
             mistakes[mistake] = count
-    # one of a pair speaks for both
-    speaks = (
-        R.partner_id.is_(None)
-        | R.side.in_((Side.PLATFORM.value, Side.PROVIDER_PAYOUT.value))
-        | (R.mistake == "duplicate")
-    )
     money = case((R.difference_minor != 0, func.abs(R.difference_minor)), else_=func.abs(R.amount_minor))
     open_ = session.execute(
         select(R.currency, func.count(), func.sum(money))
-        .where(*of, R.standing == Standing.MISTAKE.value, R.resolved_at.is_(None), speaks)
+        .where(*of, R.standing == Standing.MISTAKE.value, R.resolved_at.is_(None), _speaks())
         .group_by(R.currency)
         .order_by(R.currency)
     ).all()
@@ -152,6 +147,12 @@ def row_from(row: ReconRowRow) -> ReconRow:
     return ReconRow.model_validate({name: getattr(row, name) for name in ReconRow.model_fields})
 
 
+def _speaks() -> ColumnElement[bool]:
+    """One of a pair speaks for both: a mistake is counted and listed once."""
+    sides = (Side.PLATFORM.value, Side.PROVIDER_PAYOUT.value)
+    return R.partner_id.is_(None) | R.side.in_(sides) | (R.mistake == Mistake.DUPLICATE.value)
+
+
 def _filtered(filters: ReconFilters) -> Select[ReconRowRow]:
     found = select(R).where(R.business == filters.business)
     for column, value in (
@@ -169,7 +170,7 @@ def _filtered(filters: ReconFilters) -> Select[ReconRowRow]:
         found = found.where(R.mistake.in_([mistake.value for mistake in filters.mistakes]))
     if filters.is_open is not None:
         is_open = (R.standing == Standing.MISTAKE.value) & R.resolved_at.is_(None)
-        found = found.where(is_open if filters.is_open else ~is_open)
+        found = found.where(is_open & _speaks() if filters.is_open else ~is_open)
     return found
 
 

@@ -100,7 +100,7 @@ class ConsoleRoute(APIRoute):
 async def _form(request: Request) -> FormData:
     if request.method in SAFE_METHODS:
         return FormData()
-    return await request.form(max_files=0, max_fields=2_000)
+    return await request.form(max_files=1, max_fields=2_000)
 
 
 def _to_sign_in(request: Request) -> Response:

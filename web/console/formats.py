@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,11 @@ def money(minor: int | None, currency: str) -> str:
     return f"{MINUS if minor < 0 else ''}{sign}{gap}{amount(abs(minor), currency)}"
 
 
+def sums(totals: Mapping[str, int]) -> str:
+    """Sums by currency, side by side: different currencies are never added."""
+    return "; ".join(money(minor, currency) for currency, minor in sorted(totals.items())) or "–"
+
+
 def rate(bps: int | None) -> str:
     """Basis points as percent without idle zeros: 10 %, 12.5 %."""
     if bps is None:
@@ -52,6 +58,14 @@ def moment(at: datetime | None, zone: ZoneInfo, language: str) -> str:
     year = "" if local.year == now().astimezone(zone).year else ("y年" if language == "zh" else " y")
     pattern = f"{year}M月d日 HH:mm" if language == "zh" else f"d MMM{year} HH:mm"
     return format_datetime(local, pattern, locale=language)
+
+
+def weekday(at: datetime | None, zone: ZoneInfo, language: str) -> str:
+    """With the day of the week, for what lies ahead: Sunday 29 Nov 18:00."""
+    if at is None:
+        return "–"
+    pattern = "M月d日EEEE HH:mm" if language == "zh" else "EEEE d MMM HH:mm"
+    return format_datetime(at.astimezone(zone), pattern, locale=language)
 
 
 def exact(at: datetime | None, zone: ZoneInfo, language: str) -> str:

@@ -57,6 +57,7 @@ def environment(language: Language) -> Environment:
         amount=formats.amount,
         money=formats.money,
         rate=formats.rate,
+        sums=formats.sums,
         short_id=formats.short_id,
         word=lambda code: texts.ugettext(word_of(code)),
         account=lambda kind: label(kind, language),
@@ -105,6 +106,7 @@ def _formats(visit: Visit) -> dict[str, Any]:
     zone, language = visit.business.zone, visit.operator.language.value
     return {
         "moment": lambda at: formats.moment(at, zone, language),
+        "weekday": lambda at: formats.weekday(at, zone, language),
         "exact": lambda at: formats.exact(at, zone, language),
         "clock": lambda at: formats.clock(at, zone),
         "ago": lambda at: formats.ago(at, language),

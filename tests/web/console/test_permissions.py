@@ -73,6 +73,14 @@ def test_who_changes_rules_cannot_approve_by_role_alone_and_auditors_change_noth
         Action.CHANGE_GIFT_CARDS,
         Action.GRANT_POINTS,
         Action.REPAIR_PROCESSES,
+        Action.CORRECT_LEDGER,
+        Action.RUN_PAYOUTS,
+        Action.HOLD_MONEY,
+        Action.SET_SETTLEMENT,
+        Action.ISSUE_STATEMENTS,
+        Action.RECONCILE,
+        Action.KEEP_WEBHOOKS,
+        Action.RESEND_WEBHOOKS,
     }
     assert not any(Role.AUDITOR in PERMISSIONS[action] for action in changing)
     assert Role.EDITOR not in PERMISSIONS[Action.APPROVE_RULES]

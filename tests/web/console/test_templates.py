@@ -94,6 +94,8 @@ def state_machines() -> dict[str, list[str]]:
     from typing import get_args
 
     from activities.journal.models import RunStatus, StepStatus
+    from activities.webhooks.models import DeliveryStatus, EndpointStatus
+    from capabilities.account.contract import Phase
     from capabilities.account.stored import GiftCardState
     from capabilities.marketing.campaigns import CampaignStatus
     from capabilities.marketing.contract import CouponUse, RuleVerdict
@@ -101,7 +103,18 @@ def state_machines() -> dict[str, list[str]]:
     from capabilities.marketing.limits import ClaimStatus
     from capabilities.payment.contract import PaymentEventKind, PaymentStatus
     from capabilities.payment.schedule import DueStatus
-    from capabilities.settlement.contract import CommissionLine
+    from capabilities.payment.contract import ProviderEventStatus, SourceKind
+    from capabilities.settlement.contract import (
+        Batch,
+        CommissionLine,
+        Dispute,
+        Mistake,
+        PayoutStatus,
+        Side,
+        Standing,
+        TransferKind,
+        TransferStatus,
+    )
     from capabilities.transaction.contract import (
         FulfilmentStatus,
         OrderStatus,
@@ -143,6 +156,19 @@ def state_machines() -> dict[str, list[str]]:
         "claim": list(get_args(ClaimStatus)),
         "gift_card": [state.value for state in GiftCardState],
         "price_list": ["in_force", "ahead", "over", "off"],
+        "phase": [phase.value for phase in Phase],
+        "batch": list(get_args(Batch.model_fields["status"].annotation)),
+        "payout": [status.value for status in PayoutStatus],
+        "seller_transfer": [status.value for status in TransferStatus],
+        "seller_transfer_kind": [kind.value for kind in TransferKind],
+        "dispute": list(get_args(Dispute.model_fields["status"].annotation)),
+        "standing": [standing.value for standing in Standing],
+        "mistake": [mistake.value for mistake in Mistake],
+        "side": [side.value for side in Side],
+        "source": [kind.value for kind in SourceKind],
+        "provider_event": [status.value for status in ProviderEventStatus],
+        "endpoint": [status.value for status in EndpointStatus],
+        "delivery": [status.value for status in DeliveryStatus],
         "submission": ["waiting", "approved", "sent_back", "voided"],
     }
 
