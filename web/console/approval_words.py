@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from activities.journal.approvals import ApprovalSeen
+from web.console.badges import badge_of
 from web.console.formats import money
 from web.console.texts import N_
 
@@ -71,10 +72,12 @@ def facts_of(one: ApprovalSeen, currency: str) -> tuple[tuple[str, str], ...]:
     """Everything the process shows, as label (a text of the catalogue) and value."""
     shows: Mapping[str, object] = one.shows
     code = str(shows.get("currency") or currency)
+    known = [name for name in LABELS if name in shows]
+    ordered = [*known, *sorted(set(shows) - set(known))]  # as they are stored, their order says nothing
     return tuple(
-        (LABELS.get(name, name.replace("_", " ")), _said(name, value, code, shows))
-        for name, value in shows.items()
-        if name not in HIDDEN and value not in (None, "")
+        (LABELS.get(name, name.replace("_", " ")), _said(name, shows[name], code, shows))
+        for name in ordered
+        if name not in HIDDEN and shows[name] not in (None, "")
     )
 
 
@@ -82,6 +85,8 @@ def _said(name: str, value: object, currency: str, shows: Mapping[str, object]) 
     is_money = name.endswith("_minor") or (name in BUDGET_AMOUNTS and shows.get("counts") == "spend")
     if is_money and isinstance(value, int):
         return money(value, currency)
+    if name == "kind":
+        return badge_of("refund_kind", str(value)).word
     if isinstance(value, list):
         return ", ".join(str(part) for part in value)
     return str(value)

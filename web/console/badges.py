@@ -131,6 +131,15 @@ BADGES: dict[str, dict[str, Badge]] = {
         "failed": _b(Look.BAD, N_("failed")),
         "reversed": _b(Look.UNDO, N_("came back")),
     },
+    "refund_change": {
+        "requested": _b(Look.RUN, N_("asked for")),
+        "approved": _b(Look.RUN, N_("approved")),
+        "processing": _b(Look.RUN, N_("being given back")),
+        "succeeded": _b(Look.OK, N_("given back")),
+        "refused": _b(Look.MUTE, N_("refused")),
+        "failed": _b(Look.BAD, N_("failed")),
+        "reversed": _b(Look.UNDO, N_("came back")),
+    },
     "return": {
         "requested": _b(Look.WAIT, N_("to be received")),
         "received": _b(Look.RUN, N_("received, not settled")),

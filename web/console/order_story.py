@@ -80,9 +80,9 @@ def order_story(
 
 
 def _event(visit: Visit, order: Order, one: StoryEntry, names: Mapping[str, str]) -> StoryLine:
-    what, href, badge = "", None, one.kind
+    what, href, badge = "", None, str(one.kind)
     if one.kind == "refund":
-        what, href = one.number, f"{visit.path}/refunds/{one.id}"
+        what, href, badge = one.number, f"{visit.path}/refunds/{one.id}", "refund_change"
     elif one.kind == "return":
         what, href = one.number, f"{visit.path}/returns/{one.id}"
     elif one.kind == "act":

@@ -134,6 +134,7 @@ def state_machines() -> dict[str, list[str]]:
         "payment": [status.value for status in PaymentStatus],
         "payment_event": [kind.value for kind in PaymentEventKind],
         "refund": [status.value for status in RefundStatus],
+        "refund_change": [status.value for status in RefundStatus],
         "refund_kind": [kind.value for kind in RefundKind],
         "refund_state": [state.value for state in RefundState],
         "return": [status.value for status in ReturnStatus],
