@@ -1,23 +1,20 @@
 """`make journey`: a real grocer's year as a line of business, its past orders, and its baskets as checkouts over HTTP.
 
-Loading is safe to repeat: what is there already is left alone. Driving uses the running product as any front-end does.
+Its campaigns, coupons and reductions become rules of the platform (`journey_rules`); what they take off the driven baskets is
+compared with what the grocer took off (`journey_comparing`). Loading is safe to repeat: what is there already is left
+alone. Driving uses the running product as any front-end does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import statistics
-import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -26,8 +23,6 @@ from capabilities.kernel.business import Business
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import UnavailableError
-from capabilities.kernel.ids import new_id
-from capabilities.kernel.money import Money
 from capabilities.kernel.settings import Settings
 from capabilities.transaction.contract import DeclareOffer, DeclareSeller
 from capabilities.transaction.models import OfferRow, OrderRow, StockRow
@@ -43,56 +38,100 @@ from zhongtai.grocer import (
     Basket,
     Grocer,
     buyer_of,
-    checkout_of,
     offer_of,
     order_of,
     read_grocer,
 )
+from zhongtai.grocer_promotions import Promotions, read_promises, read_shelves
+from zhongtai.journey_comparing import Comparison, compare
+from zhongtai.journey_driving import drive_baskets, progress_on, report_comparison, report_drive
+from zhongtai.journey_rules import code_of, enter_promises, enter_shelves, publish_rules, rules_of, segments_of
 from zhongtai.state import State
 from zhongtai.terminal import Terminal
 
 CLIENT = "journey"
 IMPORT_AT_ONCE = 200
 ROWS_AT_ONCE = 1_000
-DECLINED_EVERY = 50
-"""Every fiftieth buyer's card is declined: a shop without declines is not a shop."""
-
-
-@dataclass(slots=True)
-class Drive:
-    """What became of the baskets that were driven."""
-
-    seconds: float = 0.0
-    waits_ms: list[float] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
-    refusals: Counter[str] = field(default_factory=Counter)
-    captured_minor: int = 0
+RESULT = "journey.json"
+"""In the state folder: the comparison, the same for the same baskets."""
 
 
 def run_journey(
     settings: Settings, terminal: Terminal, *, baskets: int = 500, orders: int = 10_000, at_once: int = 16
 ) -> int:
-    """Load, import, drive, verify; 1 when a basket found no answer or an invariant is broken."""
+    """Load, import, publish, drive, compare, verify; 1 when a basket found no answer or an invariant is broken."""
     api_url = _api_url(settings)
-    with terminal.step(f"Read the grocer's first {orders + baskets:,} baskets"):
-        grocer = read_grocer(orders + baskets)
-    past, driven = grocer.baskets[:orders], grocer.baskets[orders : orders + baskets]
-    _load(grocer, terminal)
-    _import(past, terminal)
-    for what, count in sorted(grocer.odd.items()):
+    read = _read(orders, baskets, terminal)
+    _load(read.grocer, read.promotions, terminal)
+    _import(read.grocer.baskets, terminal)
+    for what, count in sorted(read.grocer.odd.items()):
         terminal.say(f"{count:,} {what}")
     with transaction() as session:
         imported = session.scalar(
             select(func.count()).where(OrderRow.business == BUSINESS, OrderRow.origin == "import")
         )
     terminal.say(f"{imported:,} past orders of {BUSINESS}.")
-    drive = asyncio.run(_drive(driven, api_url, _key(), at_once, terminal))
-    _report(drive, at_once, terminal)
+    rules = _promise(read, terminal)
+    driven = read.grocer.driven
+    codes = {basket.id: [code_of(key) for key in read.promotions.codes_of(basket)] for basket in driven}
+    drive = asyncio.run(drive_baskets(driven, codes, api_url=api_url, key=_key(), at_once=at_once, terminal=terminal))
+    report_drive(drive, at_once, terminal)
+    comparison = compare(read.grocer, read.promotions, driven, drive.quotes)
+    report_comparison(comparison, terminal)
+    path = State(settings.state_folder).folder / RESULT
+    _write(path, rules, codes, read, comparison)
+    terminal.say(f"Every kind with examples stands in {path}.")
     from zhongtai.verifying import run_verify  # imports every capability; only this last step needs them
 
     broken = run_verify(settings, terminal)
     lost = sum(count for status, count in drive.statuses.items() if status in {0, 500, 503})
     return 1 if broken or lost else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of the grocer's year."""
+
+    grocer: Grocer
+    promotions: Promotions
+
+
+def _read(orders: int, baskets: int, terminal: Terminal) -> Read:
+    with terminal.step(f"Read the grocer's first {orders:,} baskets, and {baskets:,} to drive with what was promised"):
+        promotions = read_promises()
+        grocer = read_grocer(orders, baskets, wanted=lambda household, day: (household, day) in promotions.redeemed)
+        promotions.shelves = read_shelves(grocer)
+    return Read(grocer, promotions)
+
+
+def _promise(read: Read, terminal: Terminal) -> int:
+    """Campaigns, codes, price lists and rules; how many rules are in force."""
+    promises = f"{len(read.promotions.campaigns)} campaigns and {len(read.promotions.coupons):,} codes"
+    with terminal.step(promises), transaction() as session:
+        enter_promises(session, read.promotions)
+    with terminal.step(f"Price lists with {len(read.promotions.shelves):,} prices"), transaction() as session:
+        enter_shelves(session, read.promotions)
+    document = rules_of(read.grocer, read.promotions)
+    with (
+        terminal.step(f"{len(document.rules):,} rules tried, approved by another person, and published"),
+        transaction() as session,
+    ):
+        done = publish_rules(session, document)
+    if not done.is_new:
+        terminal.say("They were in force already.")
+    return done.rules
+
+
+def _write(path: Path, rules: int, codes: dict[int, list[str]], read: Read, comparison: Comparison) -> None:
+    body = {
+        "rules": rules,
+        "campaigns": len(read.promotions.campaigns),
+        "coupons": len(read.promotions.coupons),
+        "coupons_whose_worth_is_told": sum(coupon.seen > 0 for coupon in read.promotions.coupons.values()),
+        "codes_used": sum(len(found) for found in codes.values()),
+        **comparison.as_json(),
+    }
+    path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _api_url(settings: Settings) -> str:
@@ -126,13 +165,14 @@ def _key() -> str:
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-def _load(grocer: Grocer, terminal: Terminal) -> None:
-    """Business, seller, offers with stock, and buyers, in bulk; what is there stays as it is."""
-    numbers = sorted(grocer.skus_of(grocer.baskets))
-    households = sorted({basket.household for basket in grocer.baskets})
+def _load(grocer: Grocer, promotions: Promotions, terminal: Terminal) -> None:
+    """Business, seller, offers with stock, and buyers, in bulk; what is there stays, but for the segments of buyers."""
+    baskets = [*grocer.baskets, *grocer.driven]
+    numbers = sorted(grocer.skus_of(baskets))
+    households = sorted({basket.household for basket in baskets})
     with transaction() as session:
         _enter_business(session)
-    with _progress(terminal) as progress:
+    with progress_on(terminal) as progress:
         task = progress.add_task("Offers", total=len(numbers))
         for some in _parts(numbers, ROWS_AT_ONCE):
             with transaction() as session:
@@ -141,7 +181,7 @@ def _load(grocer: Grocer, terminal: Terminal) -> None:
         task = progress.add_task("Buyers", total=len(households))
         for some in _parts(households, ROWS_AT_ONCE):
             with transaction() as session:
-                _enter_buyers(session, [buyer_of(grocer, household) for household in some])
+                _enter_buyers(session, [buyer_of(grocer, one, segments_of(promotions, one)) for one in some])
             progress.advance(task, len(some))
 
 
@@ -181,11 +221,20 @@ def _enter_buyers(session: Session, buyers: list[EnrolBuyer]) -> None:
         | {"status": BuyerStatus.ACTIVE.value, "order_count": 0, "joined_at": buyer.joined_at}
         for buyer in buyers
     ]
-    session.execute(insert(BuyerRow).on_conflict_do_nothing(), people)
+    entered = insert(BuyerRow)
+    carried = entered.excluded.segments
+    session.execute(
+        entered.on_conflict_do_update(
+            index_elements=["business", "id"],
+            set_={"segments": carried},
+            where=(BuyerRow.segments != carried) & (BuyerRow.status != BuyerStatus.ERASED.value),
+        ),
+        people,
+    )
 
 
 def _import(past: Sequence[Basket], terminal: Terminal) -> None:
-    with _progress(terminal) as progress:
+    with progress_on(terminal) as progress:
         task = progress.add_task("Past orders", total=len(past))
         for some in _parts(past, IMPORT_AT_ONCE):
             with transaction() as session:
@@ -195,76 +244,3 @@ def _import(past: Sequence[Basket], terminal: Terminal) -> None:
 
 def _parts(rows: Sequence[Any], size: int) -> list[Any]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def _progress(terminal: Terminal) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=terminal.console,
-    )
-
-
-# --- driving ----------------------------------------------------------------------------------------------------
-
-
-async def _drive(driven: Sequence[Basket], api_url: str, key: str, at_once: int, terminal: Terminal) -> Drive:
-    """Each basket once, so many at a time; every answer is counted."""
-    drive = Drive()
-    run = new_id("journey")
-    waiting = iter(enumerate(driven))
-    limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
-    headers = {"authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=api_url, headers=headers, limits=limits, timeout=30.0) as client:
-        with _progress(terminal) as progress:
-            task = progress.add_task("Checkouts", total=len(driven))
-
-            async def buy() -> None:
-                for number, basket in waiting:
-                    method = "sim_declined" if number % DECLINED_EVERY == DECLINED_EVERY - 1 else "sim_ok"
-                    await _buy(client, drive, f"{run}-{basket.id}", checkout_of(basket, method))
-                    progress.advance(task)
-
-            begun = time.perf_counter()
-            await asyncio.gather(*(buy() for _ in range(at_once)))
-            drive.seconds = time.perf_counter() - begun
-    return drive
-
-
-async def _buy(client: httpx.AsyncClient, drive: Drive, key: str, body: dict[str, Any]) -> None:
-    begun = time.perf_counter()
-    try:
-        response = await client.post("/checkouts", json=body, headers={"idempotency-key": key})
-    except httpx.HTTPError as away:
-        drive.statuses[0] += 1
-        drive.refusals[f"no answer ({type(away).__name__})"] += 1
-        return
-    drive.waits_ms.append((time.perf_counter() - begun) * 1000)
-    drive.statuses[response.status_code] += 1
-    answer = response.json()
-    if response.status_code == 201:
-        drive.captured_minor += answer["total_minor"]
-    else:
-        drive.refusals[str(answer.get("code") or answer.get("status"))] += 1
-
-
-def _report(drive: Drive, at_once: int, terminal: Terminal) -> None:
-    count = sum(drive.statuses.values())
-    table = Table(box=None, show_header=False)
-    table.add_column(justify="left")
-    table.add_column(justify="right")
-    table.add_row("Checkouts", f"{count:,}, {at_once} at a time")
-    table.add_row("Rate", f"{count / drive.seconds:,.1f} per second" if drive.seconds else "–")
-    if len(drive.waits_ms) > 1:
-        cuts = statistics.quantiles(drive.waits_ms, n=100, method="inclusive")
-        table.add_row("p50, p99", f"{cuts[49]:,.0f} ms, {cuts[98]:,.0f} ms")
-    table.add_row("Confirmed", f"{drive.statuses[201]:,}, {Money(drive.captured_minor, CURRENCY)}")
-    table.add_row("Declined", f"{drive.statuses[402]:,}")
-    refused = count - drive.statuses[201] - drive.statuses[402]
-    table.add_row("Refused or unknown", f"{refused:,}")
-    terminal.console.print(table)
-    for reason, times in islice(drive.refusals.most_common(), 10):
-        terminal.say(f"{times:,} × {reason}")

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.settings import Settings
 from capabilities.transaction.service import import_orders
 from tests.conftest import free_port
-from zhongtai import grocer, journey
-from zhongtai.grocer import Basket, Grocer, buyer_of, checkout_of, is_fuel, offer_of, order_of, read_grocer
+from zhongtai import grocer, journey, journey_driving
+from zhongtai.grocer import Basket, Grocer, buyer_of, checkout_of, day_of, is_fuel, offer_of, order_of, read_grocer
 from zhongtai.terminal import Terminal
 
 FUEL = {"department": "MISCELLANEOUS", "product_type": "GASOLINE-REG UNLEADED"}
@@ -38,14 +39,16 @@ def year() -> Grocer:
 
 
 def a_row(**changed: Any) -> dict[str, Any]:
-    return {"product_id": 1, "quantity": 1, "sales_value": 1.99, "retail_disc": 0.0} | changed
+    nothing_off = {"retail_disc": 0.0, "coupon_disc": 0.0, "coupon_match_disc": 0.0}
+    return {"product_id": 1, "quantity": 1, "sales_value": 1.99} | nothing_off | changed
 
 
 def test_baskets_come_whole_and_in_the_order_of_time(year: Grocer) -> None:
     assert len(year.baskets) == 300
     assert len({basket.id for basket in year.baskets}) == 300
     assert [basket.at for basket in year.baskets] == sorted(basket.at for basket in year.baskets)
-    assert year.baskets[0].at.isoformat() == "2017-01-01T16:53:26+00:00"
+    assert year.baskets[0].at.isoformat() == "2017-01-01T11:53:26+00:00"
+    assert {basket.week for basket in year.baskets} == {1}
     assert all(basket.lines for basket in year.baskets)
 
 
@@ -60,7 +63,17 @@ def test_cents_are_exact_and_what_is_odd_is_counted() -> None:
     assert three is not None
     assert (three.shelf_minor, three.paid_minor) == (10_29, 10_00)
     grocer._line(a_row(quantity=3, sales_value=1.0), products, odd)
+    matched = grocer._line(
+        a_row(sales_value=1.0, retail_disc=0.2, coupon_disc=0.5, coupon_match_disc=0.5), {1: MILK}, odd
+    )
+    assert matched == grocer.BasketLine(1, 1, 1_70, 50, 20, 50, 50), (
+        "the shop matched, and received the coupon as money"
+    )
+    free = grocer._line(a_row(sales_value=0.6, coupon_disc=1.0), {1: MILK}, odd)
+    assert free is not None
+    assert (free.shelf_minor, free.paid_minor) == (60, 0)
     assert odd == {
+        "lines whose coupon was worth more than they cost": 1,
         "lines of quantity 0, dropped": 1,
         "fuel lines, one piece each": 1,
         "lines whose total does not divide by their pieces": 1,
@@ -113,10 +126,28 @@ def test_importing_twice_changes_nothing(
     assert total == sum(line.paid_minor for basket in year.baskets for line in basket.lines)
 
 
+def test_driven_baskets_are_later_ones_half_of_them_wanted_and_the_same_again() -> None:
+    def wanted(household: int, day: date) -> bool:
+        return household % 100 == 0 and day.month == 6
+
+    first, again = (read_grocer(50, 20, wanted=wanted) for _ in range(2))
+    ids = [basket.id for basket in first.driven]
+    assert (len(ids), ids) == (20, [basket.id for basket in again.driven])
+    assert not {basket.id for basket in first.baskets} & set(ids)
+    special = [basket for basket in first.driven if wanted(basket.household, day_of(basket.at))]
+    assert len(special) == 10
+    others = [basket for basket in first.driven if basket not in special]
+    assert [basket.id for basket in others] == [basket.id for basket in read_grocer(60).baskets[50:]]
+
+
 def test_every_answer_of_the_product_is_counted(year: Grocer, monkeypatch: pytest.MonkeyPatch) -> None:
     keys: list[str] = []
+    agreed: set[int | None] = set()
 
     def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/quotes"):
+            return httpx.Response(200, json={"total_minor": 5_00})
+        agreed.add(json.loads(request.content).get("expected_total_minor"))
         keys.append(request.headers["idempotency-key"])
         body = json.loads(request.content)
         if body["payment_method"] == "sim_declined":
@@ -129,9 +160,15 @@ def test_every_answer_of_the_product_is_counted(year: Grocer, monkeypatch: pytes
 
     made = httpx.AsyncClient
     monkeypatch.setattr(
-        journey.httpx, "AsyncClient", lambda **how: made(transport=httpx.MockTransport(answer), base_url="http://p")
+        httpx,
+        "AsyncClient",
+        lambda **how: made(transport=httpx.MockTransport(answer), base_url="http://p"),
     )
-    drive = asyncio.run(journey._drive(year.baskets[:100], "http://p", "zk", 4, Terminal()))
+    driving = journey_driving.drive_baskets(
+        year.baskets[:100], {}, api_url="http://p", key="zk", at_once=4, terminal=Terminal()
+    )
+    drive = asyncio.run(driving)
+    assert (agreed, len(drive.quotes)) == ({5_00}, 100)
     assert dict(drive.statuses) == {201: 96, 402: 2, 409: 1, 0: 1}
     assert drive.refusals == {"payment.declined": 2, "transaction.stock_short": 1, "no answer (ReadTimeout)": 1}
     assert drive.captured_minor == 96 * 5_00
@@ -141,7 +178,8 @@ def test_every_answer_of_the_product_is_counted(year: Grocer, monkeypatch: pytes
 
 def test_a_checkout_names_skus_and_pieces_and_no_price(year: Grocer) -> None:
     basket: Basket = year.baskets[0]
-    body = checkout_of(basket, "sim_ok")
+    body = checkout_of(basket, "sim_ok", ["501-18"])
+    assert (body["channel"], body["coupon_codes"]) == ("w01", ["501-18"])
     assert body["buyer_id"] == f"hh_{basket.household}"
     assert body["lines"][0] == {"sku": f"G-{basket.lines[0].product}", "quantity": basket.lines[0].pieces}
     assert "price" not in json.dumps(body)
