@@ -22,7 +22,7 @@ from activities.payment_requests import (
     VoidRequest,
 )
 from activities.payment_sources import cards_routed, payments_asked
-from capabilities.kernel.errors import MissingError
+from capabilities.kernel.errors import MissingError, PlatformError, UnavailableError
 from capabilities.marketing.service import secure_coupons
 from capabilities.payment import intents
 from capabilities.payment.contract import Payment
@@ -135,6 +135,29 @@ def _intend_refund(session: Session, context: StepContext, request: RefundReques
     return intents.intend_refund(session, request.order_id, key=context.key, origin=_origin(context))
 
 
+def _not_given_back(back: TakenBack) -> PlatformError | None:
+    """A captured payment that its provider does not give back; the next try asks anew."""
+    if not back.is_refused:
+        return None
+    return UnavailableError(
+        "payment.refund_refused",
+        "The provider did not give the money back.",
+        mend="Try again: each try asks the provider anew. If it stays so, settle it with the provider.",
+        reason=back.reason,
+    )
+
+
+def _record_giving_back(session: Session, context: StepContext, intent: Intent, answer: Answer) -> TakenBack:
+    payments = _recorded(session, context, intent, answer)
+    kept = next((one for one in payments if one.amounts.charged_minor > 0), None)
+    return TakenBack(
+        payment_id=intent.payment_id,
+        status=payments[0].status.value if payments else PaymentStand.NOTHING.value,
+        is_refused=kept is not None,
+        reason=next((event.reason for event in reversed(kept.events) if event.reason), None) if kept else None,
+    )
+
+
 def _record_taking_back(session: Session, context: StepContext, intent: Intent, answer: Answer) -> TakenBack:
     payments = _recorded(session, context, intent, answer)
     return TakenBack(
@@ -181,5 +204,5 @@ outside_operation(
     zh="退款",
     request=RefundRequest,
     response=TakenBack,
-    steps=OutsideSteps(_intend_refund, intents.ask, _record_taking_back, again=intents.resumed),
+    steps=OutsideSteps(_intend_refund, intents.ask, _record_giving_back, again=intents.resumed, insist=_not_given_back),
 )

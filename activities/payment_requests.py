@@ -106,6 +106,9 @@ class TakenBack(Part):
 
     payment_id: str | None
     status: str
+    is_refused: bool = False
+    """A provider keeps what was charged."""
+    reason: str | None = None
 
 
 class RefundSharesRequest(Part):

@@ -184,7 +184,10 @@ def _still_stands(provider: Provider, void: ProviderCall, limit_s: float) -> boo
 
 
 def _give_back(provider: Provider, intent: Intent, refund: ProviderCall, limit_s: float) -> Answer:
-    """Ask after an open capture first: what was never captured is not given back, and can no longer be captured."""
+    """Ask after an open capture first: what was never captured is not given back, and can no longer be captured.
+
+    A no is an answer that is kept: the next try asks anew, under a key of its own.
+    """
     reports: list[ProviderReport] = []
     for call in intent.open_calls:
         found = look_up(provider, call, limit_s=limit_s)
@@ -203,12 +206,11 @@ def _give_back(provider: Provider, intent: Intent, refund: ProviderCall, limit_s
             )
         return Answer(reports=(*reports, _never_arrived(refund, reason="nothing_charged")))
     told = send(provider, refund, limit_s=limit_s, may_be_sent=intent.may_be_sent)
-    if not told or any(report.outcome is Outcome.DECLINED for report in told):
+    if not told:
         raise UnavailableError(
-            "payment.refund_refused" if told else "payment.refund_unknown",
-            "The provider did not give the money back.",
+            "payment.refund_unknown",
+            "The provider did not say whether it gave the money back.",
             mend="Try again; if it stays so, settle it with the provider.",
-            reason=told[0].reason if told else None,
         )
     return Answer(reports=(*reports, *told))
 

@@ -120,7 +120,7 @@ def intend_refund(session: Session, order_id: str, *, key: str, origin: Origin) 
         if amount <= 0:
             intents.append(Intent(payment_id=payment.id))
         else:
-            intent = _order(session, payment, Action.REFUND, amount, key, origin)
+            intent = _order(session, payment, Action.REFUND, amount, _after_refusals(payment, REFUND, key), origin)
             intents.append(intent.model_copy(update={"open_calls": _open_calls(payment, CHARGE)}))
     return together(intents)
 
@@ -225,6 +225,12 @@ def _order(session: Session, payment: Payment, action: Action, amount_minor: int
         record_request(session, payment, action=action, reference=reference, amount_minor=amount_minor, origin=origin)
     call = call_for(payment, action, reference, amount_minor)
     return Intent(payment_id=payment.id, provider=payment.provider, call=call, may_be_sent=bool(waiting))
+
+
+def _after_refusals(payment: Payment, act: Act, key: str) -> str:
+    """A key of its own for the next try: a provider keeps its no under the key that it declined."""
+    refused = {event.reference for event in payment.events if event.kind is act.failure}
+    return f"{key}/{len(refused)}" if refused else key
 
 
 def _open_calls(payment: Payment, act: Act) -> tuple[ProviderCall, ...]:

@@ -310,11 +310,21 @@ def test_a_refund_the_provider_refuses_is_not_taken_for_one(till, simulator, mon
     till.authorize()
     till.capture()
     monkeypatch.setattr(simulator, "_impossible", lambda session, call: "account_closed")
-    with pytest.raises(UnavailableError) as error:
+    till.refund()
+
+    assert till.payment().amounts == PaymentAmounts(charged_minor=TOTAL)
+    assert till.acts()[2:] == [("refund", "declined", 1, 0)]
+
+
+def test_a_refund_the_provider_refused_is_asked_for_anew_under_a_key_of_its_own(till):
+    till.authorize("sim_refund1_declined")
+    till.capture()
+    till.refund()
+    for _ in range(2):
         till.refund()
 
-    assert (error.value.code, error.value.details["reason"]) == ("payment.refund_refused", "account_closed")
-    assert till.payment().amounts.refund_pending_minor == TOTAL
+    assert till.payment().amounts == PaymentAmounts(refunded_minor=TOTAL)
+    assert till.acts()[2:] == [("refund", "declined", 1, 0), ("refund", "succeeded", 1, 1)]
 
 
 def test_what_the_provider_is_still_working_on_is_not_undone_yet(till, short_limit):
