@@ -35,7 +35,7 @@ lint: dev ## formats, types, import contracts, migrations
 	@sh zhongtai/lint.sh
 
 faults: dev ## the long fault experiments, with their seed printed
-	@$(RUN) prepare-temporal && ZHONGTAI_FAULTS=long $(PY) -m pytest -m faults -p no:xdist tests/faults $(ARGS)
+	@$(RUN) prepare-temporal && ZHONGTAI_FAULTS=long $(PY) -m pytest -m faults -p no:xdist tests/faults tests/model $(ARGS)
 
 bench: dev ## measure beside peers; writes bench/README.md's tables
 	@$(PY) -m bench.rules.compare --write && $(PY) -m bench.ledger --write && $(PY) -m bench.limits --write && $(RUN) prepare-temporal && $(PY) -m bench.checkout --write $(ARGS)
