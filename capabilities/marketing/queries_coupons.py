@@ -56,11 +56,11 @@ def lots_page(session: Session, business: str, *, find: str = "", after: str | N
 
 def lots_to_watch(
     session: Session, business: str, *, used_bps: int = 9_000, at: datetime | None = None
-) -> tuple[CouponLot, ...]:
-    """Finished lots of which so much is used while their codes are still valid: what Today warns of."""
+) -> tuple[tuple[CouponLot, int], ...]:
+    """Finished lots of which so much is used while their codes are still valid, with how many can still be used."""
     moment = at or now()
     found = (
-        select(CouponLotRow, func.count().filter(CouponRow.used > 0).label("used"))
+        select(CouponLotRow, func.count().label("valid"), func.count().filter(CouponRow.used > 0).label("used"))
         .join(CouponRow, CouponRow.lot_id == CouponLotRow.id)
         .where(CouponLotRow.business == business, CouponLotRow.status == "ready", CouponRow.status == "active")
         .where(or_(CouponRow.valid_until.is_(None), CouponRow.valid_until > moment))
@@ -68,7 +68,7 @@ def lots_to_watch(
         .having(func.count().filter(CouponRow.used > 0) * 10_000 >= func.count() * used_bps)
         .order_by(CouponLotRow.created_at.desc())
     )
-    return tuple(lot_from_row(row, used=used) for row, used in session.execute(found))
+    return tuple((lot_from_row(row, used=used), valid - used) for row, valid, used in session.execute(found))
 
 
 def lot_from_row(row: CouponLotRow, *, used: int) -> CouponLot:

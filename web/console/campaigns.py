@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from activities.journal.approvals import ApprovalSeen, approvals_page
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
+from capabilities.kernel.errors import MissingError
 from capabilities.kernel.ids import derived_id, new_id
 from capabilities.kernel.outbox import OutboxEvent, events_of
 from capabilities.marketing.campaigns import Budget, BudgetChange, Campaign, CampaignStatus
@@ -32,7 +33,7 @@ from web.access.queries import names_of, people_with
 from web.console.became import Became, became_of
 from web.console.burning_chart import BurnChart, burn_chart
 from web.console.edge import ConsoleRoute
-from web.console.pages import page
+from web.console.pages import go, page
 from web.console.rule_links import RuleLink, rules_where
 from web.console.typed import Typed
 from web.console.visit import Needs, Visit
@@ -73,6 +74,7 @@ class CampaignsPage:
     find: str
     next_href: str | None
     first_href: str | None
+    became: Became | None
     who_change: tuple[str, ...]
 
 
@@ -114,6 +116,7 @@ def campaigns(
     status: str = "",
     q: str = "",
     cursor: str | None = None,
+    ran: str | None = None,
 ) -> Response:
     """The list, by state and by a part of the name; both stand in the address."""
     here, base = visit.business.business, f"{visit.path}/marketing/campaigns"
@@ -122,6 +125,7 @@ def campaigns(
     with transaction() as session:
         found = campaigns_page(session, here, status=chosen, find=find, after=cursor or None)
         counted = campaign_counts(session, here)
+        happened = became_of(session, visit, ran)
     kept = {name: value for name, value in (("status", chosen or ""), ("q", find)) if value}
     context = CampaignsPage(
         rows=tuple(
@@ -132,6 +136,7 @@ def campaigns(
         find=find,
         next_href=link(base, kept | {"cursor": found.cursor}) if found.cursor else None,
         first_href=link(base, kept) if cursor else None,
+        became=happened,
         who_change=who_may(visit, Action.CHANGE_CAMPAIGNS),
     )
     return page(visit, "marketing/campaigns.html", context, block="campaigns")
@@ -141,7 +146,12 @@ def campaigns(
 def campaign_page(
     visit: Annotated[Visit, Depends(Needs(Action.SEE_CAMPAIGNS))], campaign_id: str, ran: str | None = None
 ) -> Response:
-    return show_campaign(visit, campaign_id, ran=ran)
+    try:
+        return show_campaign(visit, campaign_id, ran=ran)
+    except MissingError:
+        if ran is None:
+            raise
+        return go(visit, f"{visit.path}/marketing/campaigns?ran={ran}")  # it is still being planned; the list says so
 
 
 def show_campaign(

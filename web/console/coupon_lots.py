@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from capabilities.kernel.database import transaction
-from capabilities.kernel.errors import InvalidError, PlatformError
+from capabilities.kernel.errors import InvalidError, MissingError, PlatformError
 from capabilities.kernel.ids import new_id
 from capabilities.marketing.codes import GUESSES_BITS, bits_of, new_code, require_unguessable, space_of
 from capabilities.marketing.coupons import (
@@ -30,7 +30,7 @@ from web.console.acts import perform
 from web.console.became import Became, became_of
 from web.console.campaigns import link, who_may
 from web.console.edge import STATUS, ConsoleRoute
-from web.console.pages import page
+from web.console.pages import go, page
 from web.console.rule_links import RuleLink, rules_where
 from web.console.texts import N_
 from web.console.typed import Typed
@@ -232,7 +232,12 @@ def _require_buyers(visit: Visit, typed: Typed, buyers: list[str]) -> None:
 def coupon_lot(
     visit: Annotated[Visit, Depends(Needs(Action.SEE_COUPONS))], lot_id: str, ran: str | None = None
 ) -> Response:
-    return show_lot(visit, lot_id, ran=ran)
+    try:
+        return show_lot(visit, lot_id, ran=ran)
+    except MissingError:
+        if ran is None:
+            raise
+        return go(visit, f"{visit.path}/marketing/coupons?ran={ran}")  # it is still being planned; the list says so
 
 
 def show_lot(

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
 from capabilities.kernel.database import transaction
-from capabilities.kernel.errors import InvalidError, PlatformError
+from capabilities.kernel.errors import InvalidError, MissingError, PlatformError
 from capabilities.kernel.idempotency import answer_of
 from capabilities.kernel.ids import new_id
 from capabilities.marketing.coupon_files import lines_of, preview_coupons
@@ -27,7 +27,7 @@ from web.console.became import Became, became_of
 from web.console.campaigns import who_may
 from web.console.coupon_lots import AFTER_REFUND, CodesList, codes_list, read_change
 from web.console.edge import STATUS, ConsoleRoute
-from web.console.pages import page
+from web.console.pages import go, page
 from web.console.texts import N_
 from web.console.typed import Typed, file_text
 from web.console.visit import Needs, Visit
@@ -87,7 +87,12 @@ def coupon_codes(visit: Annotated[Visit, Depends(Needs(Action.SEE_COUPONS))]) ->
 def coupon(
     visit: Annotated[Visit, Depends(Needs(Action.SEE_COUPONS))], code: str = "", ran: str | None = None
 ) -> Response:
-    return show_coupon(visit, code, ran=ran)
+    try:
+        return show_coupon(visit, code, ran=ran)
+    except MissingError:
+        if ran is None:
+            raise
+        return go(visit, f"{visit.path}/marketing/coupons?ran={ran}")  # it is still being made; the list says so
 
 
 def show_coupon(

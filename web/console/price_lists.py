@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from activities.prices import Audience, ShownOffer, shown_offers
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
-from capabilities.kernel.errors import PlatformError
+from capabilities.kernel.errors import MissingError, PlatformError
 from capabilities.kernel.ids import new_id
 from capabilities.marketing.price_contract import PriceEntry, PriceList
 from capabilities.marketing.price_files import write_prices
@@ -27,7 +27,7 @@ from web.console.acts import perform
 from web.console.became import Became, became_of
 from web.console.campaigns import link, who_may
 from web.console.edge import STATUS, ConsoleRoute
-from web.console.pages import page
+from web.console.pages import go, page
 from web.console.texts import N_
 from web.console.typed import Typed
 from web.console.visit import Needs, Visit
@@ -65,6 +65,7 @@ def state_of(listed: PriceList, at: datetime) -> str:
 class PriceListsPage:
     lists: tuple[tuple[PriceList, str], ...]
     names: dict[str, str]
+    became: Became | None
     who_change: tuple[str, ...]
 
 
@@ -99,13 +100,16 @@ class PriceListForm:
 
 
 @router.get("/console/{business}/marketing/prices", name="price_lists")
-def price_lists(visit: Annotated[Visit, Depends(Needs(Action.SEE_PRICES))]) -> Response:
+def price_lists(visit: Annotated[Visit, Depends(Needs(Action.SEE_PRICES))], ran: str | None = None) -> Response:
     at = now()
     with transaction() as session:
         found = price_lists_of(session, visit.business.business)
         names = names_of(session, {one.changed_by for one in found})
+        happened = became_of(session, visit, ran)
     lists = tuple((one, state_of(one, at)) for one in found)
-    return page(visit, "marketing/prices.html", PriceListsPage(lists, names, who_may(visit, Action.CHANGE_PRICES)))
+    return page(
+        visit, "marketing/prices.html", PriceListsPage(lists, names, happened, who_may(visit, Action.CHANGE_PRICES))
+    )
 
 
 @router.get("/console/{business}/marketing/prices/{code}", name="price_list")
@@ -120,7 +124,12 @@ def price_list(
     base, find = f"{visit.path}/marketing/prices/{code}", q.strip()[:64]
     kept = {"q": find} if find else {}
     with transaction() as session:
-        listed = price_list_of(session, visit.business.business, code)
+        try:
+            listed = price_list_of(session, visit.business.business, code)
+        except MissingError:
+            if ran is None:
+                raise
+            return go(visit, f"{visit.path}/marketing/prices?ran={ran}")  # it is still being entered
         found = entries_page(session, listed.id, sku=find or None, after=cursor or None, limit=AT_ONCE)
         context = PriceListPage(
             listed=listed,

@@ -26,7 +26,7 @@ def marketing_matters(session: Session, visit: Visit) -> tuple[Matter, ...]:
                 until = weekday(burn.lasts_until, visit.business.zone, visit.operator.language.value)
                 found.append(Matter("warn", "budget_soon", 1, name, "", None, href, until=until))
     if visit.may(Action.SEE_COUPONS.value):
-        for lot in lots_to_watch(session, here):
+        for lot, left in lots_to_watch(session, here):
             href = f"{visit.path}/marketing/coupons/lots/{lot.id}"
-            found.append(Matter("warn", "lot", lot.made - lot.used, lot.id, "", None, href))
+            found.append(Matter("warn", "lot", left, lot.id, "", None, href))
     return tuple(sorted(found, key=lambda matter: matter.look != "bad"))
