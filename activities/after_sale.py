@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from activities.catalogue import StepContext, operation
 from activities.refunds import tell_order
 from activities.transaction import OrderReference, OrderStanding
+from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.outbox import publish
 from capabilities.transaction import returns, service, units
 from capabilities.transaction.acts import lock_order
@@ -21,10 +22,13 @@ from capabilities.transaction.contract import (
     Return,
     UnitsOfLine,
 )
+from capabilities.transaction.extensions import return_days
 from capabilities.transaction.queries import order_of
 from capabilities.transaction.states import move_order
 from capabilities.transaction.stock import extend_reservation
 from capabilities.transaction.unit_queries import return_of
+
+DAY_S = 24 * 60 * 60
 
 
 class StepType(BaseModel):
@@ -61,6 +65,8 @@ class Fulfilled(StepType):
     order_id: str
     status: OrderStatus
     fulfilment: Fulfilment
+    return_seconds: int = 0
+    """How long the buyer has to send something back, where nothing is left to be handed over."""
 
 
 class ExtendRequest(StepType):
@@ -142,7 +148,11 @@ def fulfil(session: Session, context: StepContext, request: FulfilStep) -> Fulfi
         }
         publish(session, business=before.business, type="order.handed_over", subject=before.id, data=data)
         _tell_if_moved(session, context, before)
-    return Fulfilled(order_id=before.id, status=order_of(session, before.id).status, fulfilment=made)
+    after = order_of(session, before.id)
+    days = 0
+    if after.status is OrderStatus.FULFILLED:
+        days = return_days.for_identity(BusinessIdentity(after.business, after.scenario))(after)
+    return Fulfilled(order_id=after.id, status=after.status, fulfilment=made, return_seconds=days * DAY_S)
 
 
 @operation("transaction.complete", en="Complete the order", zh="完成订单")

@@ -23,7 +23,7 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import ErrorKind, PlatformError, RefusedError
 from capabilities.kernel.idempotency import Answer, answer_of, store_answer
-from workflows.language.asking import asked_by
+from workflows.language.asking import asked_by, limit_of
 from workflows.language.bind import bind, look_up
 from workflows.language.definition import Approval, Call, Decide, End, KeepAll, Raise, Reply, SubProcess, UndoAll, Wait
 from workflows.language.plan import COMPLETED, LoopTooLongError, Plan, Turn, Work, plan_of_text, taken
@@ -299,7 +299,7 @@ def standing_values(plan: Plan, values: dict[str, Any], step: Work | None) -> di
         "error": None,
     }
     if isinstance(step, Wait):
-        limit = step.seconds if step.seconds is not None else step.within_s
+        limit = limit_of(step, values)
         stands |= {
             "status": RunStatus.WAITING,
             "step": step.name,

@@ -12,7 +12,7 @@ from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.language.asking import approved, asked_by
+    from workflows.language.asking import approved, asked_by, limit_of
     from workflows.language.bind import bind
     from workflows.language.definition import Approval, SubProcess, Wait
     from workflows.language.plan import Plan, plan_of_text
@@ -91,7 +91,7 @@ class Patient:
 
     async def _wait(self, step: Wait) -> None:
         begun = workflow.now()
-        limit = step.seconds if step.seconds is not None else step.within_s
+        limit = limit_of(step, self._values)
         if not self._is_wait_announced:
             request = AnnounceWait(
                 self._started().run, self._next_turn(), step.name, step.event or "time", limit, self._notes

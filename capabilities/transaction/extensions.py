@@ -29,6 +29,11 @@ def _as_many_as_there_are(offer: Offer) -> int | None:  # noqa: ARG001 - realiza
     return None
 
 
+def _two_weeks(order: Order) -> int:  # noqa: ARG001 - realizations decide by the order
+    """How many days a buyer has to send something back, once all of an order is handed over."""
+    return 14
+
+
 def _as_its_attribute_says(sold: Order | CheckoutRequest) -> date | None:
     """The day on which what is sold begins, such as an arrival; None where the order, or the cart, has no such day."""
     try:
@@ -47,6 +52,8 @@ review_hours: ExtensionPoint[[], int] = ExtensionPoint("transaction.review_hours
 most_units: ExtensionPoint[[Offer], int | None] = ExtensionPoint("transaction.most_units", _as_many_as_there_are)
 longest_hold_hours: ExtensionPoint[[], int] = ExtensionPoint("transaction.longest_hold_hours", _eight_days)
 """How long after an order was placed its stock may be held at most, however often that is extended."""
+return_days: ExtensionPoint[[Order], int] = ExtensionPoint("transaction.return_days", _two_weeks)
+"""Days for returns after the last piece of an order was handed over; with them over, the order is complete."""
 begins_on: ExtensionPoint[[Order | CheckoutRequest], date | None] = ExtensionPoint(
     "transaction.begins_on", _as_its_attribute_says
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from temporalio.client import Client
 
+from capabilities.kernel.identity import BusinessIdentity
 from capabilities.transaction.contract import OrderStatus
+from capabilities.transaction.extensions import return_days
 from capabilities.transaction.queries import order_of
 from tests.workflows.aftersale import begin_process, bought, decide, policy, provider_given_back, told, units
 from tests.workflows.driving import Sessions, answered, broken, until
@@ -101,3 +103,19 @@ async def test_the_rest_of_a_partly_handed_over_order_is_cancelled_and_no_unit_c
     assert (await told(shop, client, "refund", some_units(order, **back)))[0] == 409
     assert sources(shop, order) == [(order.total_minor, 0)]
     sound(shop)
+
+
+async def test_how_long_a_buyer_may_send_back_is_for_the_line_of_business_to_say(
+    shop: Sessions, client: Client, worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await bought(shop, client)
+    with monkeypatch.context() as patched:
+        patched.setitem(return_days._realizations, BusinessIdentity("retail"), lambda _: 0)
+        begun = begin_process(shop, "fulfil", {"order_id": order.id})
+        assert (await answered(client, begun))[0] == 201
+        assert (await until(shop, begun.run_id, "ended")).outcome == "completed"
+    other = await bought(shop, client)
+    begun = begin_process(shop, "fulfil", {"order_id": other.id})
+    status, body = await answered(client, begun)
+    assert (status, body["return_seconds"]) == (201, 14 * 24 * 60 * 60)
+    assert (await until(shop, begun.run_id, "waiting")).step == "time_for_returns"

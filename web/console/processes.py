@@ -220,7 +220,7 @@ def _step_label(step: Step, visit: Visit) -> str:  # noqa: PLR0911 - one line a 
         case Wait(event=str(event)):
             return texts.ugettext(N_("wait for %(what)s")) % {"what": texts.ugettext(word_of(event))}
         case Wait():
-            return texts.ugettext(N_("wait %(seconds)s s")) % {"seconds": step.seconds}
+            return texts.ugettext(N_("wait %(seconds)s s")) % {"seconds": step.seconds or step.seconds_of}
         case Raise():
             return texts.ugettext(N_("refuse: %(outcome)s")) % {"outcome": texts.ugettext(word_of(step.outcome))}
         case End():

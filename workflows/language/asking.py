@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workflows.language.bind import Values, bind
-from workflows.language.definition import Approval
+from workflows.language.definition import YEAR_S, Approval, Wait
 from workflows.language.plan import Plan
 from workflows.messages import Asked, Decision
 
@@ -20,6 +20,14 @@ def asked_by(step: Approval, plan: Plan, values: Values) -> Asked:
         seconds=step.within_s,
         shows=shows if isinstance(shows, dict) else {},
     )
+
+
+def limit_of(step: Wait, values: Values) -> int | None:
+    """How many seconds a wait lasts at most; never less than one, never more than a year."""
+    if step.seconds_of is None:
+        return step.seconds if step.seconds is not None else step.within_s
+    told = bind(step.seconds_of, values)
+    return max(1, min(told, YEAR_S)) if isinstance(told, int) else 1
 
 
 def approved(decision: Decision, *, timed_out: bool) -> dict[str, Any]:

@@ -157,15 +157,15 @@ def _instruction(instruction: Instruction, scope: Scope) -> Iterator[Problem]:
             yield from _references(end.name, end.details, scope)
             if end.reason is not None:
                 yield from _fitting(end.name, "reason", end.reason, Shape(str, is_nullable=True), scope)
-        case Do(Wait() as wait) if wait.event is not None and wait.within_s is None:
-            yield Problem(wait.name, "without_limit", "This wait has no limit.", "Say `within_s`.")
+        case Do(Wait() as wait):
+            yield from _wait(wait, scope)
         case Do(Turn() as turn):
             yield from _turn(turn, scope)
         case Do(Approval() as approval):
             yield from _approval(approval, scope)
         case Do(SubProcess() as sub):
             yield from _sub_process(sub, scope)
-        case Do(UndoAll() | KeepAll() | End() | Wait()):
+        case Do(UndoAll() | KeepAll() | End()):
             return
 
 
@@ -192,6 +192,13 @@ def _turn(turn: Turn, scope: Scope) -> Iterator[Problem]:
         yield Problem(turn.name, "reference_unknown", f"each: {found}")
     elif item_of(found) is None and found.annotation is not Any:
         yield Problem(turn.name, "type_mismatch", f"each: {turn.each} is {name_of(found)}, asked for is a list.")
+
+
+def _wait(wait: Wait, scope: Scope) -> Iterator[Problem]:
+    if wait.event is not None and wait.within_s is None:
+        yield Problem(wait.name, "without_limit", "This wait has no limit.", "Say `within_s`.")
+    if wait.seconds_of is not None:
+        yield from _fitting(wait.name, "seconds", wait.seconds_of, Shape(int, is_nullable=False), scope)
 
 
 def _approval(approval: Approval, scope: Scope) -> Iterator[Problem]:

@@ -32,6 +32,10 @@ class Undo:
     request: Any
 
 
+YEAR_S = 366 * 86400
+"""The longest a process may wait at one place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """Run an operation of the catalogue. `because` says why a step that changes something needs no undo.
@@ -125,13 +129,17 @@ class KeepAll:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait for a time (`seconds`), or for an `event` within a limit; an event that does not come leaves `timed_out`."""
+    """Wait for a time (`seconds`), or for an `event` within a limit; an event that does not come leaves `timed_out`.
+
+    `seconds_of`: a reference that says how long, where that is not the same for all.
+    """
 
     name: str
     seconds: int | None = None
     event: str | None = None
     within_s: int | None = None
     when: Condition | None = None
+    seconds_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

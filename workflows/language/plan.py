@@ -268,6 +268,8 @@ def references_used(instruction: Instruction) -> Iterator[str]:
             yield from references_in(decide.facts)
         case Do(Reply() as reply):
             yield from references_in(reply.body)
+        case Do(Wait(seconds_of=str(reference))):
+            yield reference
         case Do(Raise() as end):
             yield from references_in(end.details)
             if end.reason is not None:

@@ -10,6 +10,7 @@ import yaml
 
 from capabilities.kernel.expression import Condition, condition_from_json
 from workflows.language.definition import (
+    YEAR_S,
     Approval,
     Branch,
     Call,
@@ -34,7 +35,6 @@ MAX_STEPS = 200
 MAX_DEPTH = 6
 MAX_TIMES = 1_000
 """How often a loop may go round."""
-YEAR_S = 366 * 86400
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _DOTTED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _REFERENCE = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_]+)*")
@@ -245,6 +245,8 @@ def _wait(name: str, place: _Place) -> Step:
     inner = _Place(place.body["wait"], f"{place.at}.wait")
     if "seconds" in inner.body:
         inner.only("seconds")
+        if isinstance(inner.body["seconds"], str):
+            return Wait(name, seconds_of=inner.dotted("seconds"), when=place.condition())
         return Wait(name, seconds=inner.whole("seconds", 1, YEAR_S), when=place.condition())
     inner.only("event", "within_s")
     within = inner.whole("within_s", 1, YEAR_S) if "within_s" in inner.body else None
