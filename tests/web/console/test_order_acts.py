@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from activities.catalogue import StepContext, find_operation
+from capabilities.kernel.clock import now
 from capabilities.kernel.idempotency import Answer
 from capabilities.kernel.identity import BusinessIdentity
+from capabilities.payment.schedule_models import DueRow
 from capabilities.transaction.queries import order_of
 from capabilities.transaction.unit_queries import returns_of
 from tests.activities.selling import an_order, sell
@@ -247,6 +250,55 @@ def test_an_open_order_is_changed_as_the_dry_run_shows(browser_as, order, starte
     asked = started[0]["input"]
     assert asked["change"]["lines"] == [{"line_id": "l1", "quantity": 2}]
     assert re.fullmatch(r"[0-9a-f]{64}", asked["sha256"])
+
+
+def test_what_is_overdue_stands_on_today_in_the_list_and_is_collected(browser_as, order, started, sessions):
+    with sessions.begin() as session:
+        for position, days in ((0, -3), (1, 30)):
+            session.add(
+                DueRow(
+                    order_id=order,
+                    business="retail",
+                    buyer_id="ann",
+                    position=position,
+                    when="at",
+                    status="open",
+                    currency="CNY",
+                    planned_minor=40_00,
+                    amount_minor=40_00,
+                    due_at=now() + timedelta(days=days),
+                    attempts=1 if days < 0 else 0,
+                    created_at=now(),
+                )
+            )
+    browser = browser_as(Role.OPERATOR)
+    today = browser.get("/console/retail/today")
+    assert "1 due is overdue" in said(today)
+    assert 'href="/console/retail/dues?overdue=yes"' in today.text
+    text = said(browser.get("/console/retail/dues?overdue=yes"))
+    assert "1 due matches" in text
+    assert "▲ overdue" in text
+    assert "¥40.00" in text
+    assert "¥80.00 are owed" in said(browser.get(f"/console/retail/orders/{order}"))
+    path = f"/console/retail/orders/{order}/acts/collect"
+    page = browser.get(f"{path}?position=0")
+    assert "Collect ¥40.00 of order" in said(page)
+    browser.submit(path, **posted(page))
+    assert started[0]["process"] == "collect"
+    assert (started[0]["input"]["positions"], started[0]["input"]["by"]) == ([0], "provider")
+
+
+def test_an_order_that_is_not_confirmed_is_cancelled_whole(browser_as, people, started, sessions):
+    with sessions.begin() as session:
+        early = an_order(session).id
+    browser = browser_as(Role.OPERATOR)
+    path = f"/console/retail/orders/{early}/acts/cancel"
+    page = browser.get(path)
+    assert "A checkout under way undoes itself" in said(page)
+    browser.submit(path, **posted(page), reason="Ordered twice")
+    assert started[0]["input"]["lines"] == []
+    refund = said(browser.get(f"/console/retail/orders/{early}/refund"))
+    assert "Nothing was paid for this order here, so nothing can be given back." in refund
 
 
 def test_what_cannot_apply_says_why(browser_as, order, sessions):
