@@ -18,6 +18,7 @@ from zhongtai.verify import (
     promotions,
     settlement,
     stock_and_coupons,
+    terms,
     webhooks,
 )
 from zhongtai.verify.checking import Check, InvariantResult
@@ -38,6 +39,7 @@ def checks() -> tuple[Check, ...]:
         + prices.CHECKS
         + promotions.CHECKS
         + after_sale.CHECKS
+        + terms.CHECKS
         + webhooks.CHECKS
     )
     return tuple(sorted(found, key=attrgetter("number")))
