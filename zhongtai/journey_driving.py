@@ -143,7 +143,10 @@ def report_comparison(comparison: Comparison, terminal: Terminal) -> None:
         shown.add(part)
     for part, both in totals(comparison).items():
         add(PART_NAMES[part], "in all", comparison.lines, both)
-    terminal.console.print(table, width=max(terminal.console.width, WIDTH))
+    console = terminal.console
+    narrow, console.width = console.width, max(console.width, WIDTH)
+    console.print(table)
+    console.width = narrow
     terminal.say(
         f"{comparison.same_lines:,} of {comparison.lines:,} lines are the same in every part; "
         f"{comparison.same_baskets:,} of {comparison.baskets:,} baskets have the same discount in all."

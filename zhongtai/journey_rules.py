@@ -41,7 +41,7 @@ EDITOR, APPROVER = "the grocer's marketing", "the grocer's manager"
 WHY = "What the grocer promised in that year"
 SHELF, COUPON, MATCH = "shelf", "coupon", "match"
 """Tags of the three kinds of rules, and the beginnings of their ids."""
-MOST_APART = 6_000
+MOST_APART = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def weeks_of(campaign: GrocerCampaign) -> list[int]:
 def rules_of(grocer: Grocer, promotions: Promotions, *, most_apart: int = MOST_APART) -> RuleSetDocument:
     """A rule a reduction, a rule a coupon and a rule what the shop adds to it, in one document.
 
-    Where there are more than `most_apart` reductions, those of one amount in one week share a rule: how much a rule set
-    may hold is limited by the processor time that trying it before publishing may take.
+    Where there are more than `most_apart` reductions, those of one amount in one week share a rule: a rule set holds at
+    most 20,000.
     """
     reductions: dict[tuple[int, int, int | None], list[int]] = defaultdict(list)
     reduced = {where: shelf.reduction_minor for where, shelf in promotions.shelves.items() if shelf.reduction_minor}
