@@ -163,7 +163,7 @@ async def issue_statement(visit: Annotated[Visit, Depends(Needs(Action.ISSUE_STA
 async def declare_destination(
     visit: Annotated[Visit, Depends(Needs(Action.SET_SETTLEMENT))], seller_id: str
 ) -> Response:
-    """Say where a seller is paid; payouts that are planned already go where they were planned to."""
+    """Say where a seller is paid; payouts that are not sent yet go there too."""
 
     def read() -> dict[str, Any]:
         currency, destination = visit.posted("currency"), visit.posted("destination")[:64]
