@@ -44,7 +44,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{day}余位不足，请减少人数或另选日期。",
     ),
     "stay.other": ("Another day", "另选日期"),
-    "stay.line": ("{day}: {places} × {amount}", "{day}：{places} × {amount}"),
+    "stay.line": ("{day}: {places} × {amount}", "{day}：{places} 人 × {amount}"),
     "choose": ("How would you like to pay?", "选择付款方式"),
     "plan.deposit": ("Deposit of 30 %, the balance later", "先付 30% 定金，尾款后付"),
     "plan.all": ("All at once", "一次付清"),
