@@ -68,9 +68,12 @@ ONCE = Statement(
         || ' gave as well'
     FROM quote q CROSS JOIN LATERAL jsonb_array_elements(q.body -> 'outcomes') AS u
     CROSS JOIN LATERAL jsonb_array_elements(q.body -> 'outcomes') AS v
-    JOIN rule_release r ON r.release_id = u ->> 'release_id'
-    CROSS JOIN LATERAL jsonb_array_elements(r.document -> 'rules') AS d
-    WHERE d ->> 'id' = u ->> 'rule_id' AND d ->> 'exclusive' = 'order' AND u ->> 'rule_id' <> v ->> 'rule_id'
+    JOIN (
+        SELECT r.release_id, d ->> 'id' AS rule_id
+        FROM rule_release r CROSS JOIN LATERAL jsonb_array_elements(r.document -> 'rules') AS d
+        WHERE d ->> 'exclusive' = 'order' OFFSET 0
+    ) AS e ON e.release_id = u ->> 'release_id' AND e.rule_id = u ->> 'rule_id'
+    WHERE u ->> 'rule_id' <> v ->> 'rule_id'
         AND u ->> 'outcome' IN ('applied', 'capped') AND v ->> 'outcome' IN ('applied', 'capped')
         AND (u ->> 'given_minor')::bigint > 0 AND (v ->> 'given_minor')::bigint > 0
     """,  # noqa: S608 - all of it is ours
