@@ -52,7 +52,7 @@ def running(commands: Mapping[str, Sequence[str]], environment: Mapping[str, str
 
 def await_page(address: str) -> None:
     """Wait until the address answers well."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:
             if httpx.get(address, timeout=5).status_code == 200:
