@@ -49,7 +49,7 @@ from web.console.rule_input import (
     read_test,
     read_window,
 )
-from web.console.rule_limits import limit_sentences, limit_values
+from web.console.rule_limits import campaign_choices, limit_sentences, limit_values
 from web.console.rule_sets import Opening, RuleSetHead, may_change, open_rule_set, require_change
 from web.console.rule_words import EXCLUSIVE, GRAINS, MODES, WEEKDAYS, Wording
 from web.console.texts import N_
@@ -77,6 +77,7 @@ class EditorPage:
     window_values: dict[str, Any]
     limits: Mapping[str, tuple[str, ...]]
     limit_values: dict[str, Any]
+    campaigns: tuple[tuple[str, str, str], ...]
     query: str = ""
     new_name: str = ""
     conflict: bool = False
@@ -369,6 +370,7 @@ def show_editor(
         window_values=_window_values(document, opened, wording),
         limits={rule.id: limit_sentences(rule, wording) for rule in document.rules},
         limit_values=limit_values(document, opened, wording.currency),
+        campaigns=campaign_choices(visit, opened),
         query=query,
         new_name=first(opened.values, "name") if first(opened.values, "change") == "add_rule" else "",
         conflict=conflict,

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from capabilities.kernel.database import transaction
 from capabilities.kernel.money import Money
+from capabilities.marketing.queries_campaigns import campaigns_page
 from rules.document import Rule, RuleLimit, RuleSetDocument
 from rules.limit_sentence import limit_sentence
 from web.access.contract import Language
 from web.console.rule_cards import Opened
 from web.console.rule_words import Wording
+from web.console.visit import Visit
 
 NAMES = ("counts", "most", "period", "zone", "partial")
+
+
+def campaign_choices(visit: Visit, opened: Opened) -> tuple[tuple[str, str, str], ...]:
+    """Campaigns a rule may name: id, name, state; read only while that form is open, those that have ended left out."""
+    if opened.place != "campaign":
+        return ()
+    with transaction() as session:
+        found = campaigns_page(session, visit.business.business, limit=100).campaigns
+    zh = visit.operator.language is Language.ZH
+    return tuple(
+        (one.id, one.name_zh if zh and one.name_zh else one.name_en, one.status)
+        for one in found
+        if one.status != "ended"
+    )
 
 
 def limit_sentences(rule: Rule, wording: Wording) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from capabilities.marketing.campaigns import CreateCampaign
+from capabilities.marketing.service_campaigns import create_campaign
 from rules.document import Rule, RuleLimit
 from rules.queries import draft_of
 from web.access.contract import Role
@@ -73,3 +75,11 @@ def test_a_rule_joins_a_campaign_and_leaves_it(editor, rule_set, sessions):
     assert "of the campaign spring" in said(editor.get(f"/console/retail/rules/{rule_set}"))
     change(editor, rule_set, sessions, "set_campaign", "campaign", campaign="")
     assert drafted(sessions, rule_set).campaign is None
+
+
+def test_the_open_campaign_names_those_a_rule_can_belong_to(editor, rule_set, sessions):
+    with sessions.begin() as session:
+        create_campaign(session, CreateCampaign(business="retail", campaign_id="spring", name_en="Spring"), "opr_e")
+    answer = editor.get(f"/console/retail/rules/{rule_set}?open=r_ten&place=campaign")
+    assert "Planned are: spring (Spring, draft)" in said(answer)
+    assert '<option value="spring">Spring</option>' in answer.text
