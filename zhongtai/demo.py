@@ -26,7 +26,7 @@ from capabilities.settlement.queries import rates_of
 from capabilities.settlement.service import declare_rate
 from capabilities.transaction.contract import DeclareOffer, DeclareSeller, OfferKind
 from capabilities.transaction.queries import list_offers
-from capabilities.transaction.service import declare_new_offers, declare_offer, declare_seller
+from capabilities.transaction.service import declare_new_offers, declare_seller
 from capabilities.user.contract import EnrolBuyer, Tier
 from capabilities.user.queries import find_buyer
 from capabilities.user.service import enrol_buyer, suspend_buyer
@@ -87,10 +87,10 @@ def _enter_offers(session: Session, content: dict[str, Any]) -> None:
         declare_seller(
             session, DeclareSeller(business=business, id=seller["id"], name_en=seller["en"], name_zh=seller["zh"])
         )
-    for entry in content["offers"]:
-        declare_offer(session, _offer(content, entry, OfferKind.GOODS))
-    for entry in content["deliveries"]:
-        declare_offer(session, _offer(content, entry, OfferKind.DELIVERY))
+    kinds = {"offers": OfferKind.GOODS, "deliveries": OfferKind.DELIVERY}
+    declare_new_offers(
+        session, [_offer(content, entry, kind) for name, kind in kinds.items() for entry in content[name]]
+    )
 
 
 def _offer(content: dict[str, Any], entry: dict[str, Any], kind: OfferKind) -> DeclareOffer:
