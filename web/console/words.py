@@ -60,6 +60,9 @@ WORDS = {
     "change": N_("change of an order"),
     "collect": N_("collection of a due"),
     "undecided": N_("nobody decided"),
+    "succeeded": N_("succeeded"),
+    "account_closed": N_("account closed"),
+    "temporarily_refused": N_("refused for now by the bank"),
     "checkout": N_("checkout"),
     "order.reviewed": N_("a person's decision about the order"),
 }
