@@ -90,7 +90,7 @@ async def refunded(sessions: Sessions, client: Client) -> tuple[Order, str]:
     order = await bought(sessions, client, **CART)
     assert (await told(sessions, client, "fulfil", {"order_id": order.id}))[0] == 201
     line = order.lines[0]
-    request = {"order_id": order.id, "kind": "goodwill", "reason": "a scratch"}
+    request: dict[str, Any] = {"order_id": order.id, "kind": "goodwill", "reason": "a scratch"}
     request |= {"lines": [{"line_id": line.line_id, "units": 1}]}
     status, body = await told(sessions, client, "refund", {"request": request})
     assert status == 201, body

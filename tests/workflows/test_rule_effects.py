@@ -20,7 +20,7 @@ from workflows import starting
 from workflows.worker import load_operations
 from zhongtai.verify import verify
 
-CART = {
+CART: dict[str, Any] = {
     "lines": [{"sku": "tea", "quantity": 2}],
     "delivery_sku": None,
     "buyer_id": "ann",
