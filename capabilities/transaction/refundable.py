@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from capabilities.kernel.errors import RefusedError
+from capabilities.kernel.errors import InvalidError, RefusedError
 from capabilities.transaction.after_sale import (
     LineUnits,
     RefundAdjustment,
@@ -21,7 +21,7 @@ from capabilities.transaction.after_sale_models import RefundLineRow, RefundRow
 from capabilities.transaction.contract import SOLD, OfferKind, Order, OrderStatus
 from capabilities.transaction.refund_queries import GONE
 from capabilities.transaction.refunding import KeptLine, LineAmounts
-from capabilities.transaction.unit_queries import units_of
+from capabilities.transaction.unit_queries import returns_of, units_of
 
 
 def kept_lines(
@@ -93,6 +93,13 @@ def require_refundable(session: Session, order: Order, request: RefundRequest) -
             "A refund names units, the delivery or the fees, or an amount alone.",
             mend="Say what is to be given back.",
             field="lines",
+        )
+    if request.return_id is not None and request.return_id not in {made.id for made in returns_of(session, order.id)}:
+        raise InvalidError(
+            "transaction.return_of_another",
+            f"Order {order.number} has no return {request.return_id[:64]!r}.",
+            mend="Name a return of this order, or none.",
+            field="return_id",
         )
     lines = units_of(session, order.id, kind=None)
     wanted: dict[str, int] = {}
