@@ -190,3 +190,16 @@ def _money(session: Session, business: str) -> None:
     issue_gift_card(session, card, origin=origin)
     grant = {"key": "w", "business": business, "buyer_id": "ann", "currency": "CNY", "subject": "gift"}
     grant_cashback(session, GrantCashback(amount_minor=WALLET, **grant), origin=origin)
+
+
+def sources_of(business: str, method: str, stored: str, amount: int) -> list[dict[str, Any]]:
+    """What a checkout is paid from: nothing said, stored value and a card, or two cards."""
+    card = {"method": "gift_card", "amount_minor": amount, "reference": card_reference(code_of(business))}
+    rest: dict[str, Any] = {"method": method}
+    return {
+        "": [],
+        "gift_card": [card, rest],
+        "wallet": [{"method": "wallet", "amount_minor": amount}, rest],
+        "both": [card, {"method": "wallet", "amount_minor": 1}, rest],
+        "two cards": [{"method": "sim_ok", "amount_minor": amount}, rest],
+    }[stored]
