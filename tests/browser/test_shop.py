@@ -57,7 +57,11 @@ def shop(shop_database: str, temporal_address: str, tmp_path_factory: pytest.Tem
         "ZHONGTAI_SHOP_PORT": str(shop_port),
         "ZHONGTAI_PROVIDER_LIMIT_S": "2.5",
     }
-    commands = {"web": web_command(web_port), "worker": ["-m", "workflows.worker"], "shop": ["-m", "frontends", "retail"]}
+    commands = {
+        "web": web_command(web_port),
+        "worker": ["-m", "workflows.worker"],
+        "shop": ["-m", "frontends", "retail"],
+    }
     with running(commands, environment, folder):
         await_page(f"http://127.0.0.1:{web_port}/readyz")
         await_page(f"http://127.0.0.1:{shop_port}/")

@@ -30,7 +30,14 @@ AUTO: dict[str, Any] = {"id": "auto", "name": "Everything at once", "effects": [
 def policy(sessions: Sessions, *effects: dict[str, Any]) -> None:
     """Put a refund policy of one rule in force."""
     rules = [
-        {"id": f"r{n}", "name": f"Policy {uuid.uuid4().hex[:6]}", "grain": "refund", "stage": 10, "priority": 10, "effects": [effect]}
+        {
+            "id": f"r{n}",
+            "name": f"Policy {uuid.uuid4().hex[:6]}",
+            "grain": "refund",
+            "stage": 10,
+            "priority": 10,
+            "effects": [effect],
+        }
         for n, effect in enumerate(effects)
     ]
     with sessions.begin() as session:

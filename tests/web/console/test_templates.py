@@ -101,9 +101,8 @@ def state_machines() -> dict[str, list[str]]:
     from capabilities.marketing.contract import CouponUse, RuleVerdict
     from capabilities.marketing.coupons import CouponCondition, CouponLot
     from capabilities.marketing.limits import ClaimStatus
-    from capabilities.payment.contract import PaymentEventKind, PaymentStatus
+    from capabilities.payment.contract import PaymentEventKind, PaymentStatus, ProviderEventStatus, SourceKind
     from capabilities.payment.schedule import DueStatus
-    from capabilities.payment.contract import ProviderEventStatus, SourceKind
     from capabilities.settlement.contract import (
         Batch,
         CommissionLine,
