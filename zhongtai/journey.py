@@ -24,9 +24,9 @@ from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.settings import Settings
-from capabilities.transaction.contract import DeclareOffer, DeclareSeller
-from capabilities.transaction.models import OfferRow, OrderRow, StockRow
-from capabilities.transaction.service import declare_seller, import_orders
+from capabilities.transaction.contract import DeclareSeller
+from capabilities.transaction.models import OrderRow
+from capabilities.transaction.service import declare_new_offers, declare_seller, import_orders
 from capabilities.user.contract import BuyerStatus, EnrolBuyer
 from capabilities.user.models import BuyerRow
 from web.api.keys import issue_key, keys_of, revoke_key
@@ -176,7 +176,7 @@ def _load(grocer: Grocer, promotions: Promotions, terminal: Terminal) -> None:
         task = progress.add_task("Offers", total=len(numbers))
         for some in _parts(numbers, ROWS_AT_ONCE):
             with transaction() as session:
-                _enter_offers(session, [offer_of(grocer, number) for number in some])
+                declare_new_offers(session, [offer_of(grocer, number) for number in some])
             progress.advance(task, len(some))
         task = progress.add_task("Buyers", total=len(households))
         for some in _parts(households, ROWS_AT_ONCE):
@@ -199,20 +199,6 @@ def _enter_business(session: Session) -> None:
     }
     session.execute(insert(Business).values(about).on_conflict_do_nothing())
     declare_seller(session, DeclareSeller(business=BUSINESS, id=SELLER, name_en="The grocer", name_zh="杂货店"))
-
-
-def _enter_offers(session: Session, offers: list[DeclareOffer]) -> None:
-    rows = [
-        offer.model_dump(mode="json", exclude={"on_hand_units"}) | {"has_stock": offer.on_hand_units is not None}
-        for offer in offers
-    ]
-    stock = [
-        {"business": BUSINESS, "sku": offer.sku, "on_hand": offer.on_hand_units, "reserved": 0}
-        for offer in offers
-        if offer.on_hand_units is not None
-    ]
-    session.execute(insert(OfferRow).on_conflict_do_nothing(), rows)
-    session.execute(insert(StockRow).on_conflict_do_nothing(), stock)
 
 
 def _enter_buyers(session: Session, buyers: list[EnrolBuyer]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from capabilities.kernel.errors import UnavailableError
 from capabilities.kernel.settings import Settings
-from capabilities.transaction.service import import_orders
+from capabilities.transaction.service import declare_new_offers, import_orders
 from tests.conftest import free_port
 from zhongtai import grocer, journey, journey_driving
 from zhongtai.grocer import Basket, Grocer, buyer_of, checkout_of, day_of, is_fuel, offer_of, order_of, read_grocer
@@ -113,7 +113,7 @@ def test_importing_twice_changes_nothing(
     for _ in range(2):
         with sessions.begin() as session:
             journey._enter_business(session)
-            journey._enter_offers(session, [offer_of(year, number) for number in sorted(year.skus_of(year.baskets))])
+            declare_new_offers(session, [offer_of(year, number) for number in sorted(year.skus_of(year.baskets))])
             households = sorted({basket.household for basket in year.baskets})
             journey._enter_buyers(session, [buyer_of(year, household) for household in households])
             import_orders(session, [order_of(basket) for basket in year.baskets])

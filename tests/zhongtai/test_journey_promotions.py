@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from activities.pricing import quote_for
 from capabilities.transaction.contract import CheckoutRequest
+from capabilities.transaction.service import declare_new_offers
 from rules.queries import rule_sets
 from zhongtai import grocer_promotions, journey, journey_comparing, journey_rules
 from zhongtai.grocer import BUSINESS, Basket, BasketLine, Grocer, buyer_of, checkout_of, offer_of
@@ -104,7 +105,7 @@ def entered(session: Session) -> tuple[Grocer, Promotions]:
     """The tiny grocer as a line of business with its promises in force."""
     grocer, promotions = the_grocer(), the_promises()
     journey._enter_business(session)
-    journey._enter_offers(session, [offer_of(grocer, number) for number in PRODUCTS])
+    declare_new_offers(session, [offer_of(grocer, number) for number in PRODUCTS])
     segments = journey_rules.segments_of
     journey._enter_buyers(session, [buyer_of(grocer, one, segments(promotions, one)) for one in HOUSEHOLDS.values()])
     enter_promises(session, promotions)

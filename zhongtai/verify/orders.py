@@ -111,11 +111,14 @@ TAXED = Statement(
         SELECT q.id, l ->> 'id' AS line_id, (l ->> 'net_minor')::numeric AS net, (l ->> 'tax_rate_bps')::numeric AS rate,
                (l ->> 'tax_minor')::numeric AS tax, (l ->> 'quantity')::numeric AS pieces,
                (q.body ->> 'prices_include_tax')::boolean AS included,
-               coalesce((SELECT coalesce(r.document -> 'options' ->> 'tax_rounding', 'line')
-                             || coalesce(r.document -> 'options' ->> 'rounding', 'half_up')
-                         FROM rule_release r WHERE r.release_id = q.release_ids ->> 0), 'linehalf_up') AS declared,
+               coalesce(d.declared, 'linehalf_up') AS declared,
                jsonb_array_length(q.body -> 'lines') AS lines
         FROM {QUOTE_LINES}
+        LEFT JOIN (
+            SELECT r.release_id, coalesce(r.document -> 'options' ->> 'tax_rounding', 'line')
+                || coalesce(r.document -> 'options' ->> 'rounding', 'half_up') AS declared
+            FROM rule_release r OFFSET 0
+        ) AS d ON d.release_id = q.release_ids ->> 0
     ) AS t
     CROSS JOIN LATERAL (SELECT t.net * t.rate / (10000 + CASE WHEN t.included THEN t.rate ELSE 0 END) AS tax) AS exact
     WHERE CASE WHEN t.declared = 'linehalf_up' THEN t.tax <> floor(exact.tax + 0.5)
