@@ -85,7 +85,7 @@ REGISTER: dict[str, Registered] = {
     "idempotency": _scrubbed(Link.RUN, "run_id", "answer_body"),
     "ledger_transfer": _kept("reason"),
     "limit_claim": _kept("parts"),
-    "offer": _others("tags"),
+    "offer": _others("attributes", "tags"),
     "operator": _others("email", "name"),
     "order_act": _scrubbed(Link.ORDER, "order_id", "request", "answer"),
     "outbox_event": _scrubbed(Link.ORDER, "subject", "data"),
@@ -111,7 +111,9 @@ REGISTER: dict[str, Registered] = {
     "rule_release": _others("document"),
     "rule_submission": _others("document", "authors", "reason", "decision_note"),
     "sales_order": Registered(
-        {Manner.EMPTIED: ("attributes",), Manner.SCRUBBED: ("status_reason", "draft")}, Link.ORDER, "id"
+        {Manner.EMPTIED: ("attributes",), Manner.SCRUBBED: ("status_reason", "draft"), Manner.KEPT: ("tags",)},
+        Link.ORDER,
+        "id",
     ),
     "sales_order_change": _scrubbed(Link.ORDER, "order_id", "reason"),
     "segment": _others("condition"),

@@ -88,6 +88,7 @@ def test_the_price_is_of_the_offers_under_the_live_release_and_the_quote_is_kept
         "hour": 18,
         "release_ids": (release_id,),
         "rewards": 0,
+        "review": None,
     }
     kept = quote_of(shop, answer.quote_id)
     assert kept.total_minor == 188_00

@@ -18,6 +18,8 @@ from capabilities.kernel.errors import ConflictError, PlatformError, RefusedErro
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.outbox import events_of
 from capabilities.payment.models import PaymentEventRow, PaymentRow
+from capabilities.payment.schedule import DueWhen, PlannedDue
+from capabilities.payment.schedule_service import write_schedule
 from capabilities.transaction import refunds
 from capabilities.transaction.after_sale import RefundFilters, RefundState
 from capabilities.transaction.contract import ConfirmOrder, FulfilmentStatus, OpenOrder, OrderStatus, RefundStatus
@@ -269,6 +271,9 @@ def test_two_sources_get_back_by_what_is_left_of_them(session: Session) -> None:
 def test_what_was_never_paid_is_taken_off_first(session: Session) -> None:
     order_id = sold(session, paid=False)
     pay(session, order_id, 100_00)
+    later = PlannedDue(when=DueWhen.AT, amount_minor=170_00, due_at=now() + timedelta(days=30))
+    owed = {"business": "retail", "order_id": order_id, "buyer_id": None, "currency": "CNY"}
+    write_schedule(session, **owed, planned=[later])
     opened = run(session, "transaction.open_refund", request=asked(order_id, 2, "cancellation"))
     assert (opened.total_minor, opened.unpaid_minor, opened.due_minor) == (180_00, 170_00, 10_00)
 

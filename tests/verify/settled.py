@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from activities.catalogue import StepContext, find_operation
 from capabilities.kernel.clock import now
 from capabilities.kernel.identity import BusinessIdentity
-from capabilities.payment.acts import acts_of_provider
+from capabilities.payment.acts import KnownAct, acts_of_provider
+from capabilities.payment.providers.simulator_statement import fee_of
 from capabilities.settlement.banks.simulator import SimulatedBank
 from capabilities.settlement.contract import Maturing
 from capabilities.settlement.extensions import register_bank
@@ -80,18 +81,23 @@ def _give_back(session: Session, order_id: str) -> None:
     step(session, "transaction.complete_refund", **refund)
 
 
+def _fee(act: KnownAct) -> int:
+    """What the provider takes by its own schedule."""
+    return fee_of(act.kind, abs(act.amount_minor))
+
+
 def _reconcile(session: Session) -> None:
     """The provider's statement lists our acts, one of them twice; the bank credits the net."""
     acts = acts_of_provider(session, "retail", "simulator", since=None)
     lines = [
-        f"{act.reference},{act.kind},{act.currency},{act.amount_minor},1,{act.amount_minor - 1},{act.occurred_at.isoformat()},p1"
+        f"{act.reference},{act.kind},{act.currency},{act.amount_minor},{_fee(act)},{act.amount_minor - _fee(act)},{act.occurred_at.isoformat()},p1"
         for act in acts
         if act.status == "succeeded"
     ]
     head = "reference,kind,currency,gross_minor,fee_minor,net_minor,occurred_at,bank_reference"
     content = "\n".join([head, *lines, lines[0]])
     step(session, "settlement.import_statement", kind="provider", content=content)
-    net = sum(act.amount_minor - 1 for act in acts if act.status == "succeeded")
+    net = sum(act.amount_minor - _fee(act) for act in acts if act.status == "succeeded")
     later = (now() + timedelta(days=1)).isoformat()
     step(
         session,

@@ -24,7 +24,7 @@ SWAPPED = """
 def told(session: Session) -> Session:
     """An order's two events: the first taken at the second attempt, the second not yet."""
     endpoint = WebhookEndpoint(
-        id="whe_1", business="retail", url="https://shop.example/", description="", event_types=["*"], secret="whsec_AAAA",
+        id="whe_1", business="retail", url="https://shop.example/", description="", event_types=["*"], seed="whsec_AAAA",
         status=EndpointStatus.ENABLED, read_transaction=0, read_sequence=0, created_by="user:op", created_at=now(),
     )  # fmt: skip
     session.add(endpoint)

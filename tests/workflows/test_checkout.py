@@ -48,8 +48,8 @@ async def test_a_checkout_is_confirmed_with_the_exact_total(shop: Sessions, clie
     run = await until(shop, begun.run_id, "ended")
     assert (run.outcome, run.subject) == ("confirmed", body["order_id"])
     assert paths(shop, begun.run_id) == [
-        *("admit", "price", "risk", "open", "stored", "reserve", "claim", "hold"),
-        *("authorize", "capture", "freeze", "post", "spend", "redeem", "confirm", "receipt", "tell"),
+        *("admit", "price", "risk", "open", "reserve", "claim", "hold"),
+        *("authorize", "capture", "freeze", "post", "redeem", "confirm", "receipt", "tell"),
     ]
 
 

@@ -295,12 +295,13 @@ async def test_what_is_refused_after_the_point_of_no_return_is_parked_and_nothin
     assert words(wired, begun.run_id) == [*stood, "greeted"]
 
 
-async def test_undo_and_stop_behind_the_point_of_no_return_takes_nothing_back(
+async def test_nobody_undoes_and_stops_behind_the_point_of_no_return(
     wired: Sessions, client: Client, worker: None
 ) -> None:
     begun = begin(wired, "no_return", nick="nobody")
     await starting.start_process(client, begun)
     await until(wired, begun.run_id, "stuck")
-    await starting.repair(client, begun.run_id, order(RepairKind.UNDO))
-    assert (await until(wired, begun.run_id, "ended")).outcome == "stopped"
+    with pytest.raises(ConflictError, match="stays done"):
+        await starting.repair(client, begun.run_id, order(RepairKind.UNDO))
+    assert (await until(wired, begun.run_id, "stuck")).step == "other"
     assert words(wired, begun.run_id) == ["greeted", "asked at the gate", "gate open"]
