@@ -21,8 +21,17 @@ from capabilities.kernel.database import Base, BusinessRow
 from capabilities.kernel.errors import InvalidError
 from capabilities.kernel.ids import new_id
 
-OLDEST_RUNNING: Any = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-"""Every transaction with a smaller id has ended."""
+OLDEST_RUNNING: Any = literal_column(
+    "(SELECT least(coalesce(min(running::text::bigint), pg_snapshot_xmax(pg_current_snapshot())::text::bigint),"
+    " pg_current_xact_id_if_assigned()::text::bigint)"
+    " FROM pg_snapshot_xip(pg_current_snapshot()) AS running WHERE NOT EXISTS (SELECT 1 FROM pg_stat_activity"
+    " WHERE datname <> current_database() AND backend_xid = running::xid))"
+)
+"""Every transaction of this database with a smaller id has ended; what other databases of the server do holds nothing up.
+
+Only what the statement's own snapshot saw running counts, less what is known to run elsewhere: one that ends while we look
+is still waited for, because its events are not visible yet.
+"""
 
 
 class OutboxEvent(BusinessRow, Base):
