@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import UnavailableError
-from capabilities.kernel.idempotency import Answer, answer_of, canonical_sha256
+from capabilities.kernel.idempotency import Answer, answer_of
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.settings import settings
 from workflows.problems import PROBLEM_TYPE
@@ -62,7 +62,6 @@ async def run_process(
                 input=input,
                 client_id=client_id,
                 key=key,
-                body_sha256=canonical_sha256(input),
                 actor=actor,
             )
 

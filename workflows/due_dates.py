@@ -11,7 +11,6 @@ from temporalio.client import Client
 from activities.terms import CollectDuesRequest
 from capabilities.kernel.clock import now
 from capabilities.kernel.database import transaction
-from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.payment.schedule import Due
 from capabilities.payment.schedule_queries import dues_to_collect
@@ -54,6 +53,5 @@ def _begin(session: Session, due: Due) -> Begun:
         input=body,
         client_id=CLIENT,
         key=f"due/{due.order_id}/{due.position}/{tried}",
-        body_sha256=canonical_sha256(body),
         actor=CLIENT,
     )

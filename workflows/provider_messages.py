@@ -16,7 +16,6 @@ from temporalio.service import RPCError
 from activities.provider_events import Received, receive_waiting
 from capabilities.kernel.database import session_factory, transaction
 from capabilities.kernel.errors import MissingError
-from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.settings import settings
 from capabilities.payment.providers.simulator_messages import post_due
 from workflows.library import definition_for
@@ -46,7 +45,6 @@ def begin_what_follows(session: Session, received: Received) -> Begun | None:
         input=wanted.input,
         client_id=wanted.actor,
         key=wanted.key,
-        body_sha256=canonical_sha256(wanted.input),
         actor=wanted.actor,
     )
 

@@ -34,7 +34,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.journal import service as journal
     from capabilities.kernel.business import Business, all_businesses
     from capabilities.kernel.database import transaction
-    from capabilities.kernel.idempotency import canonical_sha256
     from capabilities.kernel.identity import BusinessIdentity
     from capabilities.kernel.settings import settings
     from workflows.inputs import typed_input
@@ -90,7 +89,6 @@ def begin_scheduled(request: BeginDue) -> BegunDue:
             input=document,
             client_id="schedule",
             key=request.key,
-            body_sha256=canonical_sha256(document),
             actor=ACTOR,
         )
         journal.mark_started(session, begun.run_id)

@@ -31,7 +31,7 @@ from activities.journal import service as journal
 from activities.journal.models import RunStatus
 from capabilities.kernel.database import transaction
 from capabilities.kernel.errors import ConflictError, MissingError, UnavailableError
-from capabilities.kernel.idempotency import Answer, answer_of, claim_key
+from capabilities.kernel.idempotency import Answer, answer_of, canonical_sha256, claim_key
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import new_id
 from capabilities.kernel.settings import settings
@@ -108,18 +108,22 @@ def begin_run(
     input: dict[str, Any],  # noqa: A002 - the word of the definition
     client_id: str,
     key: str,
-    body_sha256: str,
     actor: str,
     correlation_id: str | None = None,
 ) -> Begun:
     """Claim the key and write the run, or find the run of an earlier claim. The caller commits.
 
-    Raises `ConflictError` when the key was used with another body.
+    Raises `ConflictError` when the key was used with another input.
     """
     definition = definition_for(process, identity)
     run_id = new_id("run")
     claimed = claim_key(
-        session, business=identity.business, client_id=client_id, key=key, body_sha256=body_sha256, run_id=run_id
+        session,
+        business=identity.business,
+        client_id=client_id,
+        key=key,
+        body_sha256=canonical_sha256(input),
+        run_id=run_id,
     )
     if not claimed.is_new:
         return begun_before(session, claimed.run_id, claimed.answer)

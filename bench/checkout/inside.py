@@ -69,7 +69,6 @@ class Statements:
 def stages(plant: Plant) -> Callable[[int, Callable[[str], None]], str]:
     """A function that does one whole checkout, telling the stage it is at; imported late: settings come first."""
     from capabilities.kernel.database import transaction
-    from capabilities.kernel.idempotency import canonical_sha256
     from capabilities.kernel.identity import BusinessIdentity
     from web.api.contracts import CheckoutBody
     from workflows.batch import advance
@@ -91,7 +90,6 @@ def stages(plant: Plant) -> Callable[[int, Callable[[str], None]], str]:
                 input=document,
                 client_id="bench",
                 key=f"{os.getpid()}-{seed}",
-                body_sha256=canonical_sha256(document),
                 actor="api:bench",
             )
         start = begun.start

@@ -91,7 +91,6 @@ def sold(session: Session, key: str = "k1") -> str:
         input=body,
         client_id="client",
         key=key,
-        body_sha256="0" * 64,
         actor="api:client",
     )
     buyer = admit_buyer(session, AdmitBuyer(business="retail", buyer_id="b_7"))

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from temporalio.exceptions import ApplicationError
 
 from capabilities.kernel import database
-from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.kernel.ids import new_id
 from capabilities.kernel.settings import settings
@@ -150,7 +149,6 @@ class Driver:
                 input=document,
                 client_id="shop",
                 key=key,
-                body_sha256=canonical_sha256(document),
                 actor=actor,
             )
         return self._run(begun.start, process)

@@ -63,7 +63,6 @@ class Shop:
             input=checkout.model_dump(mode="json"),
             client_id="client",
             key=key,
-            body_sha256="0" * 64,
             actor="api:client",
         )
         return begun.run_id

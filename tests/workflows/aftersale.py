@@ -10,7 +10,6 @@ from sqlalchemy import text
 from temporalio.client import Client
 
 from activities.journal import approvals
-from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.settlement.contract import DeclareDestination
 from capabilities.settlement.service_payouts import declare_destination
@@ -66,7 +65,6 @@ def begin_process(
             input=document,
             client_id="console",
             key=key or uuid.uuid4().hex,
-            body_sha256=canonical_sha256(document),
             actor=actor,
         )
 

@@ -17,7 +17,6 @@ from activities import catalogue
 from activities.journal.models import ProcessRun
 from activities.journal.queries import run_of, steps_of
 from capabilities.kernel.errors import UnavailableError
-from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.transaction.contract import CheckoutRequest
 from workflows import starting
@@ -39,7 +38,6 @@ def begin(sessions: Sessions, business: str = "retail", key: str | None = None, 
             input=body,
             client_id="shop",
             key=key or uuid.uuid4().hex,
-            body_sha256=canonical_sha256(body),
             actor="api:shop",
         )
 

@@ -12,7 +12,6 @@ from temporalio.client import Client
 from capabilities.account.contract import AccountKind
 from capabilities.account.queries import trial_balance
 from capabilities.kernel.clock import now
-from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
 from capabilities.payment.queries import payments_of_order
 from capabilities.payment.schedule import DueStatus
@@ -79,7 +78,6 @@ def collect(sessions: Sessions, order_id: str, **asked: Any) -> Begun:
             input=body,
             client_id="shop",
             key=uuid.uuid4().hex,
-            body_sha256=canonical_sha256(body),
             actor="api:shop",
         )
 

@@ -10,7 +10,6 @@ from temporalio.client import Client
 
 from activities.journal.queries import steps_of
 from capabilities.kernel.errors import UnavailableError
-from capabilities.kernel.idempotency import canonical_sha256
 from capabilities.kernel.identity import BusinessIdentity
 from tests.workflows import hall
 from tests.workflows.driving import until
@@ -38,7 +37,6 @@ def begin(
             input=body,
             client_id="client",
             key=key or uuid.uuid4().hex,
-            body_sha256=canonical_sha256(body),
             actor="api:client",
         )
 
