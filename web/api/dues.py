@@ -5,26 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field, StringConstraints
-from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from activities.terms import Settled
+from activities.terms import CollectDuesRequest, Settled
 from capabilities.kernel.database import transaction
-from capabilities.kernel.errors import MissingError
-from capabilities.kernel.identity import BusinessIdentity
 from capabilities.payment.schedule import Due
 from capabilities.payment.schedule_queries import schedule_of, total_of
-from capabilities.transaction.queries import order_of
 from web.api.access import may
-from web.api.checkouts import KEY_PATTERN
-from web.api.contracts import NOT_FOUND, Body, CheckoutAccepted, Plain, Problem
+from web.api.after_sale import order_named, own_order
+from web.api.contracts import NOT_FOUND, Body, Plain, Problem
 from web.api.keys import Client
-from web.api.scope import missing, own_id
-from web.starting import run_process, run_response
-from workflows.inputs import typed_input
+from web.api.running import ACCEPTED, IdempotencyKey, start
 
 router = APIRouter(tags=["dues"], responses=NOT_FOUND)
 
@@ -66,25 +59,21 @@ class CollectionBody(Body):
 @router.get("/orders/{order_id}/dues", summary="Read what is due when")
 def read_dues(order_id: str, client: Annotated[Client, Depends(may("orders.read"))]) -> DuesView:
     """The payment plan of an order."""
+    order = own_order(client, order_id)
     with transaction() as session:
-        own = _own_order(session, client, order_id)
-        dues = schedule_of(session, own)
+        dues = schedule_of(session, order.id)
     return DuesView(
-        order_id=own,
+        order_id=order.id,
         owed_minor=total_of(due for due in dues if due.status in ("open", "collecting")),
         dues=[_view(due) for due in dues],
     )
 
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    202: {"model": CheckoutAccepted, "description": "Not known yet; ask `Location` again."},
+    **ACCEPTED,
     402: {"model": Problem, "description": "The payment was declined; the dues stay open."},
     409: {"model": Problem, "description": "Nothing of it is open."},
 }
-
-Key = Annotated[
-    str, Header(pattern=KEY_PATTERN, description="Made by you, one a collection.", examples=["collect-81-1"])
-]
 
 
 @router.post(
@@ -99,11 +88,10 @@ async def collect(
     order_id: str,
     body: CollectionBody,
     client: Annotated[Client, Depends(may("dues.collect"))],
-    idempotency_key: Key,
+    idempotency_key: IdempotencyKey,
 ) -> Response:
     """Collect dues from a card. The same key and body collect once."""
-    asked = {"positions": body.positions, "method": body.payment_method, "by": "provider"}
-    return await _run(request, client, order_id, idempotency_key, asked)
+    return await _run(request, client, order_id, idempotency_key, positions=body.positions, method=body.payment_method)
 
 
 @router.post(
@@ -117,37 +105,15 @@ async def take_cash(
     request: Request,
     order_id: str,
     client: Annotated[Client, Depends(may("dues.take_cash"))],
-    idempotency_key: Key,
+    idempotency_key: IdempotencyKey,
 ) -> Response:
     """The courier has been paid what was due on delivery, all of it."""
-    return await _run(request, client, order_id, idempotency_key, {"by": "courier"})
+    return await _run(request, client, order_id, idempotency_key, by="courier")
 
 
-async def _run(request: Request, client: Client, order_id: str, key: str, asked: dict[str, Any]) -> Response:
-    own = await run_in_threadpool(_found, client, order_id)
-    ran = await run_process(
-        request,
-        process="collect",
-        identity=BusinessIdentity(client.business),
-        input=typed_input("payment.claim_dues", {"order_id": own} | asked),
-        client_id=client.id,
-        key=key,
-        actor=f"api:{client.name}",
-    )
-    return run_response(ran)
-
-
-def _found(client: Client, order_id: str) -> str:
-    with transaction() as session:
-        return _own_order(session, client, order_id)
-
-
-def _own_order(session: Session, client: Client, order_id: str) -> str:
-    own = own_id(client, "order", order_id)
-    try:
-        return order_of(session, own, business=client.business).id
-    except MissingError:
-        raise missing(client, "order", order_id) from None
+async def _run(request: Request, client: Client, order_id: str, key: str, **asked: Any) -> Response:
+    order = await order_named(client, order_id)
+    return await start(request, client, key, "collect", CollectDuesRequest(order_id=order.id, **asked))
 
 
 def _view(due: Due) -> DueView:
