@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from capabilities.kernel.decision import Decision, FactGroup, FieldKind, Grain, Word, declare
+from capabilities.kernel.tiers import TIERS
 from capabilities.marketing.promotion_effects import PRICE_EFFECTS, RECORDED_EFFECTS
 
 # --- options ----------------------------------------------------------------------------------------------------
@@ -51,12 +52,6 @@ class PricingOptions(BaseModel):
 
 # --- facts ------------------------------------------------------------------------------------------------------
 
-TIERS = {
-    "standard": ("Standard", "普通"),
-    "silver": ("Silver", "银卡"),
-    "gold": ("Gold", "金卡"),
-    "vip": ("VIP", "贵宾"),
-}
 WEEKDAYS = {
     "1": ("Monday", "周一"),
     "2": ("Tuesday", "周二"),

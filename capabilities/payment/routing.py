@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from capabilities.kernel.decision import Decision, Effect, FactGroup, Grain, Word, declare
+from capabilities.kernel.tiers import TIERS
 
 
 class RoutedPaymentFacts(FactGroup):
@@ -41,12 +42,7 @@ class RoutedBuyerFacts(FactGroup):
         Word(
             "buyer tier",
             "会员等级",
-            choices={
-                "standard": ("Standard", "普通"),
-                "silver": ("Silver", "银卡"),
-                "gold": ("Gold", "金卡"),
-                "vip": ("VIP", "贵宾"),
-            },
+            choices=TIERS,
         ),
     ] = None
     is_guest: Annotated[bool, Word("is a guest", "游客")] = False

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from capabilities.kernel.decision import Decision, Effect, FactGroup, Grain, Word, declare
+from capabilities.kernel.tiers import TIERS
 
 WHOLE_BPS = 10_000
 MOST_INSTALMENTS = 60
@@ -38,12 +39,7 @@ class TermsBuyerFacts(FactGroup):
         Word(
             "buyer tier",
             "会员等级",
-            choices={
-                "standard": ("Standard", "普通"),
-                "silver": ("Silver", "银卡"),
-                "gold": ("Gold", "金卡"),
-                "vip": ("VIP", "贵宾"),
-            },
+            choices=TIERS,
         ),
     ] = None
     is_guest: Annotated[bool, Word("is a guest", "游客")] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from capabilities.kernel.decision import Decision, Effect, FactGroup, Grain, Word, declare
+from capabilities.kernel.tiers import TIERS
 
 
 class RiskOrderFacts(FactGroup):
@@ -28,12 +29,7 @@ class RiskBuyerFacts(FactGroup):
         Word(
             "buyer tier",
             "会员等级",
-            choices={
-                "standard": ("Standard", "普通"),
-                "silver": ("Silver", "银卡"),
-                "gold": ("Gold", "金卡"),
-                "vip": ("VIP", "贵宾"),
-            },
+            choices=TIERS,
         ),
     ] = None
     tags: Annotated[tuple[str, ...], Word("buyer tags", "买家标签")] = ()

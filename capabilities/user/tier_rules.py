@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from capabilities.kernel.decision import Decision, Effect, FactGroup, Grain, Word, declare
-
-TIER_CHOICES = {
-    "standard": ("Standard", "普通"),
-    "silver": ("Silver", "银卡"),
-    "gold": ("Gold", "金卡"),
-    "vip": ("VIP", "贵宾"),
-}
+from capabilities.kernel.tiers import TIERS
 
 
 class StandingFacts(FactGroup):
@@ -33,14 +27,14 @@ class StandingFacts(FactGroup):
         int, Word("share refunded", "退款比例", "Of everything ever ordered, by money", "按累计下单金额计算")
     ] = 0
     tags: Annotated[tuple[str, ...], Word("buyer tags", "买家标签")] = ()
-    tier: Annotated[str, Word("tier so far", "当前等级", choices=TIER_CHOICES)] = "standard"
+    tier: Annotated[str, Word("tier so far", "当前等级", choices=TIERS)] = "standard"
 
 
 class SetTier(Effect):
     """Give the buyer this tier. While `valid_days` last it can rise, but not fall."""
 
     kind: Literal["set_tier"] = "set_tier"
-    tier: Annotated[Literal["standard", "silver", "gold", "vip"], Word("tier", "等级", choices=TIER_CHOICES)]
+    tier: Annotated[Literal["standard", "silver", "gold", "vip"], Word("tier", "等级", choices=TIERS)]
     reason: Annotated[str, Word("reason", "原因")]
     valid_days: Annotated[
         int | None, Word("kept for at least", "至少保留", "Empty: worked out anew each time", unit="days")
