@@ -46,7 +46,6 @@ from capabilities.marketing.promotion_effects import (
 )
 from capabilities.marketing.promotions import (
     PROMOTIONS,
-    TIERS,
     WEEKDAYS,
     BuyerFacts,
     LineFacts,
@@ -59,6 +58,7 @@ from capabilities.marketing.quotes import (
     CouponUse,
     Explanation,
     FailedTest,
+    FiredOutcome,
     Hint,
     OfferedGift,
     Quote,
@@ -71,7 +71,6 @@ from capabilities.marketing.quotes import (
 
 __all__ = [
     "PROMOTIONS",
-    "TIERS",
     "WEEKDAYS",
     "AddTag",
     "Adjustment",
@@ -94,6 +93,7 @@ __all__ = [
     "Explanation",
     "FailedTest",
     "FeeTier",
+    "FiredOutcome",
     "FiredRule",
     "FreeDelivery",
     "Gift",

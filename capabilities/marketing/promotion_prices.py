@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from capabilities.kernel.decision import Effect, FieldKind, Word
 from capabilities.marketing.promotion_words import (
     APPLY,
-    SELECT,
     TARGET,
     Amount,
     Max,
@@ -19,6 +18,8 @@ from capabilities.marketing.promotion_words import (
     MaxUnits,
     Partial,
     Rate,
+    Select,
+    SelectUnits,
     Target,
     exactly_one,
     require_rising,
@@ -36,12 +37,8 @@ class PercentOff(Effect):
     ]
     apply: Annotated[Literal["each", "across"], Word("applied", "计算方式", choices=APPLY)] = "each"
     target: Target = "lines"
-    select: Annotated[
-        Literal["all", "cheapest", "dearest", "every_nth"], Word("of the units", "选取", choices=SELECT)
-    ] = "all"
-    select_units: Annotated[
-        int | None, Word("how many, or every how many", "件数或间隔", unit="pieces"), Field(gt=0)
-    ] = None
+    select: Select = "all"
+    select_units: SelectUnits = None
     max_units: MaxUnits = None
     max_unit_minor: MaxUnit = None
     max_line_minor: MaxLine = None
@@ -67,12 +64,8 @@ class AmountOff(Effect):
         ),
     ] = "across"
     target: Target = "lines"
-    select: Annotated[
-        Literal["all", "cheapest", "dearest", "every_nth"], Word("of the units", "选取", choices=SELECT)
-    ] = "all"
-    select_units: Annotated[
-        int | None, Word("how many, or every how many", "件数或间隔", unit="pieces"), Field(gt=0)
-    ] = None
+    select: Select = "all"
+    select_units: SelectUnits = None
     max_units: MaxUnits = None
     max_unit_minor: MaxUnit = None
     max_line_minor: MaxLine = None
@@ -90,12 +83,8 @@ class SetPrice(Effect):
     kind: Literal["set_price"] = "set_price"
     price_minor: Annotated[int, Word("price", "价格"), Field(ge=0)]
     target: Annotated[Literal["lines", "delivery", "fee"], Word("of", "作用于", choices=TARGET)] = "lines"
-    select: Annotated[
-        Literal["all", "cheapest", "dearest", "every_nth"], Word("of the units", "选取", choices=SELECT)
-    ] = "all"
-    select_units: Annotated[
-        int | None, Word("how many, or every how many", "件数或间隔", unit="pieces"), Field(gt=0)
-    ] = None
+    select: Select = "all"
+    select_units: SelectUnits = None
     raises: Annotated[
         Literal["never", "as_surcharge"],
         Word(

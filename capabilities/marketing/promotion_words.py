@@ -38,6 +38,8 @@ SETS = {
     "as_many": ("the last set may be incomplete", "最后一组可不完整"),
 }
 
+Select = Annotated[Literal["all", "cheapest", "dearest", "every_nth"], Word("of the units", "选取", choices=SELECT)]
+SelectUnits = Annotated[int | None, Word("how many, or every how many", "件数或间隔", unit="pieces"), Field(gt=0)]
 Target = Annotated[Literal["lines", "delivery", "fee"], Word("on", "作用于", choices=TARGET)]
 MaxUnits = Annotated[int | None, Word("at most units a line", "每行最多件数", unit="pieces"), Field(gt=0)]
 MaxUnit = Annotated[int | None, Word("at most a unit", "每件封顶"), Field(ge=0)]

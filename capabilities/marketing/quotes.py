@@ -68,6 +68,21 @@ class CouponUse(Contract):
     reason: str | None = None
 
 
+FiredOutcome = Literal[
+    "applied",
+    "capped",
+    "excluded",
+    "lost_in_group",
+    "no_room",
+    "gave_nothing",
+    "no_coupon",
+    "limit_used_up",
+    "budget_used_up",
+    "awaits_choice",
+]
+"""What may become of a rule that fired."""
+
+
 class RuleOutcome(Contract):
     """What became of a rule that fired; of one that lost, was held back or had no room also what it would have given."""
 
@@ -75,18 +90,7 @@ class RuleOutcome(Contract):
     rule_name: str
     release_id: str
     stage: int
-    outcome: Literal[
-        "applied",
-        "capped",
-        "excluded",
-        "lost_in_group",
-        "no_room",
-        "gave_nothing",
-        "no_coupon",
-        "limit_used_up",
-        "budget_used_up",
-        "awaits_choice",
-    ]
+    outcome: FiredOutcome
     """`no_room`: floor price, or the price is already zero. `gave_nothing`: the price is already as low as it asks.
 
     `awaits_choice`: of several gifts none is chosen yet. `is_otherwise` tells that its condition did not hold, and the
@@ -207,16 +211,7 @@ class RuleVerdict(Contract):
     stage: int
     grain: str
     outcome: Literal[
-        "applied",
-        "capped",
-        "excluded",
-        "lost_in_group",
-        "no_room",
-        "gave_nothing",
-        "no_coupon",
-        "limit_used_up",
-        "budget_used_up",
-        "awaits_choice",
+        FiredOutcome,
         "not_matched",
         "outside_window",
         "outside_traffic",

@@ -12,6 +12,7 @@ from capabilities.kernel.errors import InvalidError
 from capabilities.marketing.contract import (
     Allowance,
     Cart,
+    FiredOutcome,
     FiredRule,
     OfferedGift,
     PricingOptions,
@@ -26,18 +27,6 @@ KNOWN_ALGORITHMS = ("pricing-1", ALGORITHM)
 """Versions whose quotes still come out the same: what `pricing-1` knew, this one computes alike."""
 
 CappedBy = Literal["max", "line", "unit", "floor", "price", "budget"]
-Outcome = Literal[
-    "applied",
-    "capped",
-    "excluded",
-    "lost_in_group",
-    "no_room",
-    "gave_nothing",
-    "no_coupon",
-    "limit_used_up",
-    "budget_used_up",
-    "awaits_choice",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +128,7 @@ class Ending:
     """What became of a fired rule; `by` names the rule that excluded or beat it."""
 
     rule: FiredRule
-    outcome: Outcome
+    outcome: FiredOutcome
     by: str | None = None
     wished_minor: int = 0
     given_minor: int = 0
