@@ -230,8 +230,7 @@ def cancel_schedule(session: Session, context: StepContext, request: OrderReques
 def start_schedule(session: Session, context: StepContext, request: StartRequest) -> ScheduleChanged:
     """What was due now is paid; what has a day is collected on it. Nothing where all was paid at once."""
     del context
-    service.start_schedule(session, request.order_id, payment_id=request.payment_id)
-    return ScheduleChanged(dues=0)
+    return ScheduleChanged(dues=service.start_schedule(session, request.order_id, payment_id=request.payment_id))
 
 
 @operation("payment.claim_dues", en="Take dues for collecting", zh="锁定待收款项")

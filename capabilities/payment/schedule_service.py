@@ -61,19 +61,20 @@ def write_schedule(
     return written
 
 
-def start_schedule(session: Session, order_id: str, *, payment_id: str | None) -> None:
-    """The order is confirmed: what was due now is paid, what has a day is collected on it."""
+def start_schedule(session: Session, order_id: str, *, payment_id: str | None) -> int:
+    """The order is confirmed: what was due now is paid, what has a day is collected on it. How many dues that were."""
     moment = now()
-    session.execute(
+    paid = session.execute(
         update(DueRow)
         .where(DueRow.order_id == order_id, DueRow.when == DueWhen.NOW.value, DueRow.status == DueStatus.OPEN.value)
         .values(status=DueStatus.PAID.value, paid_at=moment, payment_id=payment_id)
     )
-    session.execute(
+    waiting = session.execute(
         update(DueRow)
         .where(DueRow.order_id == order_id, DueRow.when == DueWhen.AT.value, DueRow.status == DueStatus.OPEN.value)
         .values(next_try_at=DueRow.due_at)
     )
+    return rows_changed(paid) + rows_changed(waiting)
 
 
 def cancel_schedule(session: Session, order_id: str) -> int:
