@@ -99,6 +99,8 @@ class Sale:
     owed: int = 0
     is_plain: bool = True
     """Only whole units were given back so far, with their discounts kept: every amount follows from the units."""
+    borne: int = 0
+    """What its shares bear of the dispute that is being decided."""
 
     @property
     def total(self) -> int:
@@ -287,6 +289,15 @@ class Model:
         sale = self.sales[order_id]
         self.book(sale.business, "provider_clearing", -amount)
         self.book(sale.business, "chargebacks", amount)
+
+    def lose(self, order_id: str, amount: int) -> None:
+        """The bank keeps it. Nothing is written off while the order keeps anything that could bear it."""
+        sale = self.sales[order_id]
+        rest = amount - sale.borne
+        sale.borne = 0
+        assert rest == 0 or (rest > 0 and sale.kept == 0), (order_id, amount, rest, sale.kept)
+        self.book(sale.business, "write_offs", rest)
+        self.book(sale.business, "chargebacks", -rest)
 
     def pay_out(self, business: str, seller: str, amount: int) -> None:
         """The bank paid a seller."""

@@ -92,6 +92,8 @@ class Told:
         assert sum(one.total for one in taken.values()) == row.total_minor == row.due_minor + row.unpaid_minor
         assert 0 <= row.total_minor <= sale.kept, row
         self.model.reserve(row.order_id, taken)
+        if row.kind == "chargeback":
+            sale.borne += row.total_minor
 
     def _failed(self, session: Session, refund_id: str) -> None:
         row, taken = refund_as_given(session, refund_id)
@@ -114,7 +116,9 @@ class Told:
         card.charged_back -= row.amount_minor
 
     def _lost(self, session: Session, dispute_id: str) -> None:
-        """What the bank keeps was taken from shares by the refund that is told of by itself."""
+        """What the bank keeps is borne by the order's shares, by the refund told before; only the rest is written off."""
+        row = _dispute_row(session, dispute_id)
+        self.model.lose(row.order_id, row.amount_minor)
 
     def _payout(self, session: Session, payout_id: str) -> None:
         row = session.execute(

@@ -21,7 +21,7 @@ from tests.model.machine import Trade
 from tests.model.world import build
 from workflows.worker import load_operations
 
-STEPS = int(os.environ.get("ZHONGTAI_STEPS", "0")) or either(1_500, 1_000_000)
+STEPS = int(os.environ.get("ZHONGTAI_STEPS", "0")) or either(10_000, 1_000_000)
 SEED = DRAWN if IS_LONG or "ZHONGTAI_SEED" in os.environ else 7
 """The short form is the same every time: what it finds is of the change at hand. The long one draws."""
 STEPS_A_DAY = 60
